@@ -1,0 +1,67 @@
+// Arithmetic that means the same under the vendor's `ap_int` (operators widen) and under the simulation
+// types (operators work in native integers): kernels say here where a result must be exact.
+#pragma once
+
+#include <ap_int.h>
+
+#include <type_traits>
+
+namespace lepton {
+
+#ifdef LEPTON_SIM_AP_INT
+
+/// Type of a local accumulator of declared type T: T itself in hardware; in simulation the native
+/// integer of 32 or 64 bits that holds it, which wraps to T once, when the result is written.
+template <typename T> struct Native {
+    using type = T;
+};
+template <int W, bool S> struct Native<lepton_sim::Integer<W, S>> {
+    using type = typename lepton_sim::Native<(W <= 32 ? 32 : 64), S>::type;
+};
+
+/// Like Native, but always 64 bits in simulation: for sums that are shifted or compared across types.
+template <typename T> struct Wide {
+    using type = typename std::conditional<T::is_signed, long long, unsigned long long>::type;
+};
+
+/// a * b as an R; R must hold the product.
+template <typename R, typename A, typename B> R product(const A& a, const B& b) {
+    using Exact = typename Native<R>::type;
+    return static_cast<R>(static_cast<Exact>(a) * static_cast<Exact>(b));
+}
+
+/// a - b, exact and signed (operands of at most 63 bits).
+template <typename A, typename B> long long difference(const A& a, const B& b) {
+    return static_cast<long long>(a) - static_cast<long long>(b);
+}
+
+#else
+
+template <typename T> struct Native {
+    using type = T;
+};
+template <typename T> struct Wide {
+    using type = T;
+};
+
+template <typename R, typename A, typename B> R product(const A& a, const B& b) {
+#pragma HLS inline
+    return R(a * b);
+}
+
+template <typename A, typename B> auto difference(const A& a, const B& b) -> decltype(a - b) {
+#pragma HLS inline
+    return a - b;
+}
+
+#endif
+
+/// `value` limited to lowest..highest; V may be wider than T or of other signedness.
+template <typename T, typename V> T clamp(const V& value, const T& lowest, const T& highest) {
+#pragma HLS inline
+    if (value < lowest) return lowest;
+    if (value > highest) return highest;
+    return T(value);
+}
+
+}  // namespace lepton

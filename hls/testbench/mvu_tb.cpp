@@ -1,0 +1,54 @@
+// matrix_vector against a plain loop, at several shapes, foldings and widths.
+#include <lepton/mvu.hpp>
+
+#include "testing.hpp"
+
+using namespace lepton;
+using namespace testing;
+
+template <typename TI, typename TW, typename TA, unsigned ROWS, unsigned COLS, unsigned PE, unsigned SIMD,
+          unsigned VECTORS>
+void run(Checker& check, Random& random) {
+    const unsigned frames = 3;
+    static Tile<TW, PE, SIMD> weights[(ROWS / PE) * (COLS / SIMD)];
+    static Vec<TA, PE> bias[ROWS / PE];
+    auto weight = [&](unsigned r, unsigned c) -> TW& {
+        return weights[r / PE * (COLS / SIMD) + c / SIMD].at[r % PE][c % SIMD];
+    };
+    for (unsigned r = 0; r < ROWS; ++r) {
+        bias[r / PE].lane[r % PE] = random.between(-40, 40);
+        for (unsigned c = 0; c < COLS; ++c) weight(r, c) = random.code<TW>();
+    }
+    const auto x = random_codes<TI>(random, frames * VECTORS * COLS);
+    Array<long long> wanted;
+    for (unsigned v = 0; v < frames * VECTORS; ++v)
+        for (unsigned r = 0; r < ROWS; ++r) {
+            long long sum = bias[r / PE].lane[r % PE];
+            for (unsigned c = 0; c < COLS; ++c)
+                sum += static_cast<long long>(weight(r, c)) * static_cast<long long>(x[v * COLS + c]);
+            wanted.push_back(sum);
+        }
+
+    hls::stream<Vec<TI, SIMD>> in("in");
+    hls::stream<Vec<TA, PE>> out("out");
+    send<TI, SIMD>(in, x);
+    matrix_vector<TI, TW, TA, ROWS, COLS, PE, SIMD, VECTORS>(in, out, weights, bias, frames);
+    check.drained(in, "in");
+    expect<TA, PE>(check, out, wanted);
+}
+
+int main() {
+    Checker check("mvu");
+    Random random;
+    run<ap_int<8>, ap_int<8>, ap_int<24>, 16, 144, 16, 16, 5>(check, random);
+    run<ap_int<8>, ap_int<8>, ap_int<22>, 16, 27, 16, 3, 5>(check, random);
+    run<ap_int<8>, ap_int<8>, ap_int<24>, 32, 144, 8, 8, 5>(check, random);
+    run<ap_uint<8>, ap_int<4>, ap_int<20>, 12, 36, 4, 6, 3>(check, random);
+    run<ap_uint<8>, ap_uint<8>, ap_int<24>, 12, 32, 2, 16, 3>(check, random);
+    run<ap_int<4>, ap_int<4>, ap_int<14>, 10, 30, 1, 1, 3>(check, random);
+    run<ap_int<8>, ap_int<3>, ap_int<18>, 10, 30, 5, 30, 3>(check, random);
+    run<ap_uint<1>, ap_int<2>, ap_int<8>, 6, 7, 3, 7, 4>(check, random);
+    run<ap_int<16>, ap_int<16>, ap_int<40>, 6, 20, 2, 4, 2>(check, random);
+    run<ap_int<8>, ap_int<8>, ap_int<18>, 1, 1, 1, 1, 4>(check, random);
+    return check.finish();
+}

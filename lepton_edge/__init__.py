@@ -1,0 +1,1 @@
+"""Lepton Edge: from a trained network to a verified edge device."""

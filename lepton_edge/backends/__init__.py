@@ -1,0 +1,1 @@
+"""Targets: what turns a quantised graph into something that a device runs."""

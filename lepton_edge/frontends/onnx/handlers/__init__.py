@@ -1,0 +1,1 @@
+"""The handlers of ONNX operators, a module for each family."""
