@@ -35,20 +35,49 @@ def run(
 
     Returns:
         Arrays with a leading axis of N samples, by value name. (A value whose declared leading
-        axis is not the batch is stacked sample by sample along a new leading axis.)
+        axis is not 1 is stacked sample by sample along a new leading axis. A graph with an
+        input whose leading axis is not 1 has no batch: it takes one frame and gives one.)
 
     Raises:
         UserError: an input is missing, unknown, or of the wrong shape or type.
     """
     arrays = checked_inputs(graph, inputs)
     wanted = (*graph.outputs, *keep)
+    if not _has_batch_axis(graph):
+        return _run_chunk(graph, arrays, wanted, observe)
     count = min((len(a) for a in arrays.values()), default=1)
-    size = chunk if all(node.op.is_batchable for node in graph.nodes) else 1
+    size = chunk if _takes_any_batch(graph) else 1
     parts = [
         _run_chunk(graph, {k: a[i : i + size] for k, a in arrays.items()}, wanted, observe)
         for i in range(0, count, size)
     ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in dict.fromkeys(wanted)}
+    return {
+        name: np.concatenate([part[name] for part in parts])
+        if graph.types[name].shape[:1] == (1,)
+        else np.stack([part[name] for part in parts])
+        for name in dict.fromkeys(wanted)
+    }
+
+
+def _has_batch_axis(graph: Graph) -> bool:
+    """Return whether the leading axis of every input is a batch of 1, to be given as any N."""
+    return bool(graph.inputs) and all(graph.types[v].shape[:1] == (1,) for v in graph.inputs)
+
+
+def _takes_any_batch(graph: Graph) -> bool:
+    """Return whether each value that depends on an input has the batch as its leading axis."""
+    computed = set(graph.inputs)
+    for node in graph.nodes:
+        read = [graph.types[v] for v in node.inputs if v in computed]
+        if not read:
+            continue
+        written = [graph.types[v] for v in node.outputs]
+        if not node.op.is_batchable or any(t.shape[:1] != (1,) for t in (*read, *written)):
+            return False
+        if len(node.inputs) > 1 and any(t.rank != written[0].rank for t in read):
+            return False  # broadcasting would put the batch on another axis
+        computed.update(node.outputs)
+    return True
 
 
 def _run_chunk(
@@ -81,6 +110,14 @@ def checked_inputs(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array
         found = ", ".join(f"{name}: {a.dtype}{list(a.shape)}" for name, a in inputs.items())
         raise UserError(f"wanted the inputs {wanted}; found {found or 'none'}")
     arrays = {name: _checked_input(name, graph.types[name], inputs[name]) for name in graph.inputs}
+    if not _has_batch_axis(graph):
+        for name, array in arrays.items():
+            if array.shape != graph.types[name].shape:
+                raise UserError(
+                    f"input {name!r} holds {len(array)} samples; this model takes one at a time, "
+                    "because an input of it has no batch axis"
+                )
+        return arrays
     counts = {name: len(a) for name, a in arrays.items()}
     if len(set(counts.values())) > 1:
         raise UserError(f"the inputs hold different numbers of samples: {counts}")

@@ -136,7 +136,8 @@ class QuantType:
         Source: ONNX QuantizeLinear, operator set 13.
         """
         scale = self.scale_along(real.ndim).astype(np.float32)
-        codes = np.rint(np.asarray(real, np.float32) / scale) + self.zero_along(real.ndim)
+        with np.errstate(over="ignore"):  # infinite quotients saturate like large ones
+            codes = np.rint(np.asarray(real, np.float32) / scale) + self.zero_along(real.ndim)
         return np.clip(codes, self.lowest, self.highest).astype(self.dtype)
 
     def dequantize(self, codes: Array) -> Array:

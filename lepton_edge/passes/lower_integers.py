@@ -319,7 +319,7 @@ class _Lowering:
             width = max(bits_for_range(int(bias.min()), int(bias.max())), 2)
             quant = QuantType(width, True, scale, axis=None if len(scale) == 1 else 0)
             inputs.append(self.new.constant(bias, quant, f"{node.name}/bias"))
-        new_op = replace(op, acc_bits=max(reach.bits, 2))
+        new_op = replace(op, acc_bits=reach.bits)
         acc = self.new.emit1(new_op, inputs, name=node.name, sources=node.sources)
         self.reach[acc] = reach
         self.reals[node.output] = Scaled(acc, RealRule.linear(slopes).affine([Fraction(1)], offset), False, node.sources)
@@ -367,7 +367,7 @@ class _Lowering:
         if op.is_padded:
             reach = reach.with_zero()
         reach = Reach(reach.lowest * count, reach.highest * count)
-        new_op = SumPool(op.kernel, op.strides, op.pads, op.dilations, max(reach.bits, 2), count)
+        new_op = SumPool(op.kernel, op.strides, op.pads, op.dilations, reach.bits, count)
         sums = self.new.emit1(new_op, [x.value], name=node.name, sources=node.sources)
         self.reach[sums] = reach
         scale = Fraction(self.new.type_of(x.value).quant.scale[0])
@@ -471,7 +471,7 @@ class _Lowering:
         if self.new.type_of(b.value).shape not in (shape, (*shape[:1], *(1,) * (len(shape) - 2), *shape[-1:])):
             raise _Refused(f"cannot multiply shapes {types[0].shape} and {types[1].shape} in integers")
         product = self.new.emit1(
-            q.Product(max(reach.bits, 2)), [a.value, b.value], name=node.name, sources=node.sources
+            q.Product(reach.bits), [a.value, b.value], name=node.name, sources=node.sources
         )
         self.reach[product] = reach
         self.reals[node.output] = Scaled(product, RealRule.linear([slopes[0] * slopes[1]]), False, sources)
@@ -658,10 +658,10 @@ class _Lowering:
     ) -> str:
         sums = scale_a * pairs[0] + scale_b * pairs[1]
         low, high = int(sums.min()), int(sums.max())
-        quant = QuantType(max(bits_for_range(low, high), 2), True, (float(unit),))
-        op = q.ScaledAdd(quant, scale_a, scale_b)
+        reach = Reach(np.array([low]), np.array([high]))
+        op = q.ScaledAdd(QuantType(reach.bits, True, (float(unit),)), scale_a, scale_b)
         total = self.new.emit1(op, [real.a, real.b], name=name, sources=sources)
-        self.reach[total] = Reach(np.array([low]), np.array([high]))
+        self.reach[total] = reach
         return total
 
     def _from_probabilities(

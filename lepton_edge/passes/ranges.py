@@ -30,8 +30,11 @@ class Reach:
 
     @property
     def bits(self) -> int:
-        """Bits of the narrowest signed integer that holds every channel."""
-        return bits_for_range(int(self.lowest.min()), int(self.highest.max()))
+        """Bits of the narrowest signed integer that holds every channel and one beyond each end.
+
+        Thresholds of codes that are never reached lie one beyond.
+        """
+        return bits_for_range(int(self.lowest.min()) - 1, int(self.highest.max()) + 1)
 
     def spread(self, channels: int) -> Reach:
         """Return the interval with an entry for each of ``channels``."""

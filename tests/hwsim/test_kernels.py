@@ -17,7 +17,9 @@ SUPPORT = {"counter", "numeric", "vec"}  # shared definitions, tested through `t
 # Warnings are errors, but the `#pragma HLS` lines are not meant for g++.
 STRICT = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas")
 
-needs_gxx = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed (apt install g++)")
+needs_gxx = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="g++ is not installed (apt install g++)"
+)
 
 
 def vendor_types() -> Path | None:
@@ -34,7 +36,9 @@ def compile_cpp(source: Path, output: Path, *options: str, includes: tuple[Path,
     command = ["g++", "-std=c++14", *options]
     for directory in includes:
         command += ["-I", str(directory)]
-    done = subprocess.run([*command, str(source), "-o", str(output)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, str(source), "-o", str(output)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -56,7 +60,9 @@ def test_every_kernel_has_a_testbench() -> None:
 def test_header_stands_alone(header: Path, tmp_path: Path) -> None:
     source = tmp_path / "alone.cpp"
     source.write_text(f"#include <lepton/{header.name}>\n#include <lepton/{header.name}>\n")
-    compile_cpp(source, tmp_path / "alone.o", "-c", *STRICT, includes=(HLS / "sim", HLS / "include"))
+    compile_cpp(
+        source, tmp_path / "alone.o", "-c", *STRICT, includes=(HLS / "sim", HLS / "include")
+    )
 
 
 @needs_gxx
@@ -76,7 +82,8 @@ def test_kernel_with_the_vendor_types(testbench: Path, tmp_path: Path) -> None:
     if types is None:
         pytest.skip("the vendor's ap_types headers come with hls4ml (pip install hls4ml)")
     program = tmp_path / "testbench"
-    # First on the path, they win over hls/sim, which still supplies ap_axi_sdata.h. No warnings: theirs.
+    # First on the path, they win over hls/sim, which still supplies ap_axi_sdata.h. The warnings
+    # are theirs.
     compile_cpp(testbench, program, "-O1", "-w", includes=(types, HLS / "sim", HLS / "include"))
     run_testbench(program)
 

@@ -15,19 +15,21 @@ namespace lepton {
 template <typename T, unsigned C, unsigned PE, unsigned TAPS, unsigned PIXELS>
 void max_pool(hls::stream<Vec<T, PE>>& in, hls::stream<Vec<T, PE>>& out, unsigned frames) {
     static_assert(C % PE == 0, "PE must divide C");
-    Vec<T, PE> largest = filled<PE>(T(0));
-#pragma HLS array_partition variable=largest.lane complete
+    T largest[PE];
+#pragma HLS array_partition variable=largest complete
 
     for (unsigned frame = 0; frame < frames; ++frame) {
         for (unsigned result = 0; result < PIXELS * (C / PE); ++result) {
             for (unsigned tap = 0; tap < TAPS; ++tap) {
 #pragma HLS pipeline II=1
                 const Vec<T, PE> x = in.read();
+                Vec<T, PE> word;
                 for (unsigned l = 0; l < PE; ++l) {
 #pragma HLS unroll
-                    if (tap == 0 || x.lane[l] > largest.lane[l]) largest.lane[l] = x.lane[l];
+                    if (tap == 0 || x.lane[l] > largest[l]) largest[l] = x.lane[l];
+                    word.lane[l] = largest[l];
                 }
-                if (tap == TAPS - 1) out.write(largest);
+                if (tap == TAPS - 1) out.write(word);
             }
         }
     }

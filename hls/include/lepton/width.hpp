@@ -12,20 +12,27 @@ namespace detail {
 template <typename T, unsigned FROM, unsigned TO, unsigned ELEMENTS> struct NarrowWidth {
     static void run(hls::stream<Vec<T, FROM>>& in, hls::stream<Vec<T, TO>>& out, unsigned frames) {
 #pragma HLS inline
-        Vec<T, FROM> held = filled<FROM>(T(0));
+        T held[FROM];
+#pragma HLS array_partition variable=held complete
         for (unsigned frame = 0; frame < frames; ++frame) {
             for (unsigned i = 0; i < ELEMENTS / FROM; ++i) {
                 for (unsigned piece = 0; piece < FROM / TO; ++piece) {
 #pragma HLS pipeline II=1
-                    if (piece == 0) held = in.read();
+                    if (piece == 0) {
+                        const Vec<T, FROM> whole = in.read();
+                        for (unsigned l = 0; l < FROM; ++l) {
+#pragma HLS unroll
+                            held[l] = whole.lane[l];
+                        }
+                    }
                     Vec<T, TO> word;
                     for (unsigned l = 0; l < TO; ++l) {
 #pragma HLS unroll
-                        word.lane[l] = held.lane[l];
+                        word.lane[l] = held[l];
                     }
                     for (unsigned l = 0; l + TO < FROM; ++l) {
 #pragma HLS unroll
-                        held.lane[l] = held.lane[l + TO];
+                        held[l] = held[l + TO];
                     }
                     out.write(word);
                 }
@@ -38,7 +45,8 @@ template <typename T, unsigned FROM, unsigned TO, unsigned ELEMENTS> struct Narr
 template <typename T, unsigned FROM, unsigned TO, unsigned ELEMENTS> struct WidenWidth {
     static void run(hls::stream<Vec<T, FROM>>& in, hls::stream<Vec<T, TO>>& out, unsigned frames) {
 #pragma HLS inline
-        Vec<T, TO> held = filled<TO>(T(0));
+        T held[TO] = {};
+#pragma HLS array_partition variable=held complete
         for (unsigned frame = 0; frame < frames; ++frame) {
             for (unsigned i = 0; i < ELEMENTS / TO; ++i) {
                 for (unsigned piece = 0; piece < TO / FROM; ++piece) {
@@ -46,13 +54,20 @@ template <typename T, unsigned FROM, unsigned TO, unsigned ELEMENTS> struct Wide
                     const Vec<T, FROM> word = in.read();
                     for (unsigned l = 0; l + FROM < TO; ++l) {
 #pragma HLS unroll
-                        held.lane[l] = held.lane[l + FROM];
+                        held[l] = held[l + FROM];
                     }
                     for (unsigned l = 0; l < FROM; ++l) {
 #pragma HLS unroll
-                        held.lane[TO - FROM + l] = word.lane[l];
+                        held[TO - FROM + l] = word.lane[l];
                     }
-                    if (piece == TO / FROM - 1) out.write(held);
+                    if (piece == TO / FROM - 1) {
+                        Vec<T, TO> whole;
+                        for (unsigned l = 0; l < TO; ++l) {
+#pragma HLS unroll
+                            whole.lane[l] = held[l];
+                        }
+                        out.write(whole);
+                    }
                 }
             }
         }
@@ -65,7 +80,8 @@ template <typename T, unsigned FROM, unsigned TO, unsigned ELEMENTS> struct Gear
     static void run(hls::stream<Vec<T, FROM>>& in, hls::stream<Vec<T, TO>>& out, unsigned frames) {
 #pragma HLS inline
         constexpr unsigned STEPS = ELEMENTS / (FROM < TO ? FROM : TO);
-        Vec<T, FROM + TO> held = filled<FROM + TO>(T(0));
+        T held[FROM + TO] = {};
+#pragma HLS array_partition variable=held complete
         Counter<FROM + TO> count = 0;
         for (unsigned frame = 0; frame < frames; ++frame) {
             for (unsigned i = 0; i < STEPS; ++i) {
@@ -74,7 +90,7 @@ template <typename T, unsigned FROM, unsigned TO, unsigned ELEMENTS> struct Gear
                     const Vec<T, FROM> word = in.read();
                     for (unsigned l = 0; l < FROM; ++l) {
 #pragma HLS unroll
-                        held.lane[unsigned(count) + l] = word.lane[l];
+                        held[unsigned(count) + l] = word.lane[l];
                     }
                     count += FROM;
                 }
@@ -82,11 +98,11 @@ template <typename T, unsigned FROM, unsigned TO, unsigned ELEMENTS> struct Gear
                     Vec<T, TO> word;
                     for (unsigned l = 0; l < TO; ++l) {
 #pragma HLS unroll
-                        word.lane[l] = held.lane[l];
+                        word.lane[l] = held[l];
                     }
                     for (unsigned l = 0; l < FROM; ++l) {
 #pragma HLS unroll
-                        held.lane[l] = held.lane[l + TO];
+                        held[l] = held[l + TO];
                     }
                     count -= TO;
                     out.write(word);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from lepton_edge.frontends.onnx.load import read_model, tensor_array
 from lepton_edge.frontends.onnx.node import NodeView
 from lepton_edge.frontends.onnx.prepare import (
     check_arity,
+    check_text,
     check_versions,
     inline_functions,
     node_domain,
@@ -25,9 +26,25 @@ from lepton_edge.frontends.onnx.table import handler_for
 from lepton_edge.frontends.onnx.values import Static
 from lepton_edge.ir.graph import Graph, GraphBuilder, readable_name
 from lepton_edge.ir.op import Op
-from lepton_edge.ir.ops.quantized import Dequantize
+from lepton_edge.ir.ops.elementwise import Binary, PRelu, Scalar, Softmax
+from lepton_edge.ir.ops.linear import Conv, Dense, MatMul
+from lepton_edge.ir.ops.pool import AveragePool, Reduce
+from lepton_edge.ir.ops.quantized import Dequantize, Quantize
 from lepton_edge.ir.ops.shape import Reshape
-from lepton_edge.ir.types import TensorType
+from lepton_edge.ir.types import Array, TensorType
+
+_FLOAT_OPS = (
+    AveragePool,
+    Binary,
+    Conv,
+    Dense,
+    MatMul,
+    PRelu,
+    Quantize,
+    Reduce,
+    Scalar,
+    Softmax,
+)
 
 MAX_ELEMENTS = 1 << 31
 """Most elements of a tensor."""
@@ -63,6 +80,7 @@ def import_onnx_proto(model: onnx.ModelProto, name: str, base_dir: Path | None =
         ImportModelError: the model is malformed or ill-typed.
         UnsupportedError: the network uses something that cannot be compiled.
     """
+    check_text(model)
     opsets = check_versions(model)
     return Importer(inline_functions(model), opsets, name, base_dir).run()
 
@@ -89,10 +107,15 @@ class Importer:
         self.used = {v for node in self.nodes for v in node.input if v}
         self.used.update(v.name for v in self.graph.output)
         self._reserved = {readable_name(v.name) for v in self.graph.output}
+        self._onnx_names = {readable_name(v) for v in (*self.used, *self._outputs())}
         self._poisoned: set[str] = set()
         self._refused: list[UnsupportedError] = []
         self._placed: dict[str, str] = {}
+        self._producers: dict[str, tuple[Op, tuple[str, ...]]] = {}
         self._name_counts: dict[str, int] = {}
+
+    def _outputs(self) -> Iterator[str]:
+        return (v for node in self.nodes for v in node.output if v)
 
     def run(self) -> Graph:
         """Return the graph."""
@@ -199,7 +222,7 @@ class Importer:
 
     def emit(self, op: Op, inputs: Sequence[str], name: str, source: str) -> str:
         """Add a node that has one output; its value is named like the node."""
-        value = f"{name}/value" if readable_name(name) in self._reserved else name
+        value = f"{name}/value" if readable_name(name) in self._onnx_names else name
         (result,) = self._emit(op, inputs, name, source, [value])
         return result
 
@@ -215,17 +238,40 @@ class Importer:
         """Add a node whose first ``count`` outputs are the ONNX values ``outputs``."""
         given = list(outputs[:count]) + [""] * (count - len(outputs))
         wanted = [self._value_name(v) if v else f"{name}/unused{i}" for i, v in enumerate(given)]
-        for onnx_name, value in zip(given, self._emit(op, inputs, name, source, wanted), strict=True):
+        for onnx_name, value in zip(
+            given, self._emit(op, inputs, name, source, wanted), strict=True
+        ):
             if onnx_name:
                 self.values[onnx_name] = value
 
     def _emit(
         self, op: Op, inputs: Sequence[str], name: str, source: str, outputs: Sequence[str]
     ) -> tuple[str, ...]:
+        if isinstance(op, _FLOAT_OPS):
+            self._require_floats(inputs)
         values = self.builder.emit(op, inputs, name=name, sources=(source,), outputs=outputs)
         for value in values:
             require_size(self.builder.type_of(value))
+            self._producers[value] = (op, tuple(inputs))
         return values
+
+    def _require_floats(self, inputs: Sequence[str]) -> None:
+        for value in inputs:
+            type_ = self.builder.type_of(value)
+            if type_.is_quantized:
+                raise UnsupportedError(
+                    f"computes on the integer codes {value!r} ({type_}); wanted floats",
+                    hint="export in QDQ format: DequantizeLinear before each layer",
+                )
+            if not type_.is_float:
+                raise UnsupportedError(
+                    f"computes on the integers {value!r} ({type_}) at run time; wanted floats",
+                    hint="make the input of the model a float, or quantise it with QDQ nodes",
+                )
+
+    def producer(self, value: str) -> tuple[Op, tuple[str, ...]] | None:
+        """Return the operator that computes a value of the graph and what it reads."""
+        return self._producers.get(value)
 
     def _value_name(self, onnx_name: str) -> str:
         """Return the name of an ONNX value; names of the model's outputs are kept for those."""
@@ -236,12 +282,12 @@ class Importer:
 
     def place(self, static: Static) -> str:
         """Add a constant to the graph once: the array, or codes and their Dequantize."""
-        if static.name in self._placed:
-            return self._placed[static.name]
+        if static.key in self._placed:
+            return self._placed[static.key]
         array, name = static.array, readable_name(static.name)
         where = f"tensor {static.name!r}"
         if array.size == 0:
-            raise ImportModelError(f"{where} has no elements")
+            raise UnsupportedError(f"{where} has no elements; empty tensors are not supported")
         if static.quant is None and array.dtype.kind not in "fiub":
             array = _plain(array, where)
         if array.dtype.kind == "f":
@@ -261,7 +307,7 @@ class Importer:
             codes = self.builder.constant(array, static.quant, name)
             source = static.source or static.name
             value = self.emit(Dequantize(), [codes], f"{name}/dequantize", source)
-        self._placed[static.name] = value
+        self._placed[static.key] = value
         return value
 
     def _output(self, name: str) -> str:
@@ -282,13 +328,13 @@ def require_size(type_: TensorType) -> None:
     """Refuse tensors without elements and of absurd size."""
     count = math.prod(type_.shape)
     if not 0 < count <= MAX_ELEMENTS:
-        raise ImportModelError(
-            f"a tensor of shape {list(type_.shape)} has {count} elements; "
+        raise UnsupportedError(
+            f"gives a tensor of shape {list(type_.shape)} with {count} elements; "
             f"wanted 1 to {MAX_ELEMENTS}"
         )
 
 
-def _plain(array: np.ndarray, where: str) -> np.ndarray:  # type: ignore[type-arg]
+def _plain(array: Array, where: str) -> Array:
     """Return small floats and integers of onnx's own types as numpy's."""
     kind = array.dtype.name
     if "int" in kind:
@@ -301,6 +347,12 @@ def _plain(array: np.ndarray, where: str) -> np.ndarray:  # type: ignore[type-ar
 def _unknown(view: NodeView) -> tuple[str, str]:
     domain = view.proto.domain
     kind = view.proto.op_type
+    if node_domain(view.proto) == "" and is_foldable(kind):
+        computed = next(
+            (v for v in view.proto.input if isinstance(view.importer.values.get(v), str)), ""
+        )
+        what = f"the operator {kind!r} is supported on constants only"
+        return f"{what}; {computed!r} is computed at run time", "replace it in the model"
     place = f" of domain {domain!r}" if domain not in ("", "ai.onnx") else ""
     return (
         f"the operator {kind!r}{place} is not supported",

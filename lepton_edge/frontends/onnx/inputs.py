@@ -9,14 +9,17 @@ from onnx import TensorProto
 
 from lepton_edge.errors import ImportModelError, UnsupportedError
 from lepton_edge.frontends.onnx.quantization import INTEGERS, quant_of
+from lepton_edge.frontends.onnx.table import words
 from lepton_edge.frontends.onnx.values import Static
 from lepton_edge.ir.types import Elem, Float, Int, QuantType, TensorType
 
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
 
 _TRANSPARENT = frozenset(
-    """Transpose Reshape Flatten Squeeze Unsqueeze Identity Slice Split Concat MaxPool Gather
-    Expand DepthToSpace SpaceToDepth Dropout Pad""".split()
+    words(
+        """Transpose Reshape Flatten Squeeze Unsqueeze Identity Slice Split Concat MaxPool Gather
+    Expand DepthToSpace SpaceToDepth Dropout Pad"""
+    )
 )
 """Operators through which codes pass unchanged."""
 
@@ -138,6 +141,6 @@ def _quant_read_by(
 
 def _type_name(code: int) -> str:
     try:
-        return TensorProto.DataType.Name(code).lower()  # type: ignore[arg-type]
+        return str(TensorProto.DataType.Name(code)).lower()
     except ValueError:
         return f"the unknown type {code}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
 
 from lepton_edge.errors import ImportModelError, UnsupportedError
@@ -25,9 +25,8 @@ _EXPORT_HINT = "export the model again; onnx.checker.check_model(path) should ac
 _SUB_BYTE_BITS = {
     TensorProto.INT4: 4,
     TensorProto.UINT4: 4,
-    **{
-        getattr(TensorProto, name): 2 for name in ("INT2", "UINT2") if hasattr(TensorProto, name)
-    },
+    **{getattr(TensorProto, name): 4 for name in ("FLOAT4E2M1",) if hasattr(TensorProto, name)},
+    **{getattr(TensorProto, name): 2 for name in ("INT2", "UINT2") if hasattr(TensorProto, name)},
 }
 
 
@@ -40,7 +39,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     where = str(path)
     data = _read_file(path, where)
     try:
-        model = onnx.ModelProto.FromString(data)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError:
         raise ImportModelError(
             f"is not an ONNX model, or is damaged: {_first_bytes(data)}",
@@ -66,7 +65,7 @@ def _read_file(path: Path, where: str) -> bytes:
             raise ImportModelError(
                 f"has {status.st_size} bytes; an ONNX file has at most {MAX_FILE_BYTES}",
                 where=where,
-                hint="save it with external data: onnx.save(model, path, save_as_external_data=True)",
+                hint="save its tensors apart: onnx.save(..., save_as_external_data=True)",
             )
         if status.st_size == 0:
             raise ImportModelError("is empty", where=where, hint=_EXPORT_HINT)
@@ -119,7 +118,8 @@ def tensor_array(tensor: TensorProto, base_dir: Path | None, where: str) -> Arra
     elif tensor.HasField("raw_data"):
         if len(tensor.raw_data) != num_bytes:
             raise ImportModelError(
-                f"has {len(tensor.raw_data)} bytes of data; its shape {list(dims)} needs {num_bytes}",
+                f"has {len(tensor.raw_data)} bytes of data; its shape {list(dims)} needs "
+                f"{num_bytes}",
                 where=where,
                 hint=_EXPORT_HINT,
             )
@@ -205,5 +205,7 @@ def _external_bytes(
 
 def _whole(text: str, key: str, where: str) -> int:
     if not text.isdecimal() or len(text) > 18:
-        raise ImportModelError(f"external data has the {key} {text!r}; wanted a number", where=where)
+        raise ImportModelError(
+            f"external data has the {key} {text!r}; wanted a number", where=where
+        )
     return int(text)

@@ -163,7 +163,8 @@ class NodeView:
 
     def number(self, array: Array | float, role: str) -> str:
         """Add a float constant that belongs to this node."""
-        return self.place(Static(np.asarray(array, np.float32), f"{self.name}/{role}"))
+        name = f"{self.name}/{role}"
+        return self.place(Static(np.asarray(array, np.float32), name, key=f"\0{name}"))
 
     def axis(self, key: str, default: int, rank: int) -> int:
         """Return an axis attribute as a non-negative number."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
@@ -20,6 +21,43 @@ MAX_INLINED_NODES = 200_000
 def node_domain(proto: onnx.NodeProto) -> str:
     """Return the domain of a node's operator; "" is ai.onnx."""
     return "" if proto.domain == "ai.onnx" else proto.domain
+
+
+def check_text(model: onnx.ModelProto) -> None:
+    """Check that all names are UTF-8; protobuf gives others as bytes.
+
+    Raises:
+        ImportModelError: a name is not text.
+    """
+    for text in _texts(model):
+        if not isinstance(text, str):
+            raise ImportModelError(
+                f"a name is not UTF-8 text: {bytes(text)[:40]!r}",
+                hint="the file is damaged; export the model again",
+            )
+
+
+def _texts(model: onnx.ModelProto) -> Iterator[Any]:
+    yield from (entry.domain for entry in model.opset_import)
+    graph = model.graph
+    yield graph.name
+    for info in (*graph.input, *graph.output):
+        yield info.name
+        yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
+    for tensor in graph.initializer:
+        yield tensor.name
+        for entry in tensor.external_data:
+            yield from (entry.key, entry.value)
+    for function in model.functions:
+        yield from (function.domain, function.name, *function.input, *function.output)
+        yield from function.attribute
+        yield from (entry.domain for entry in function.opset_import)
+    for node in (*graph.node, *(n for function in model.functions for n in function.node)):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.ref_attr_name, attribute.t.name)
+            for entry in attribute.t.external_data:
+                yield from (entry.key, entry.value)
 
 
 def check_versions(model: onnx.ModelProto) -> dict[str, int]:
@@ -96,11 +134,14 @@ def check_arity(view: NodeView) -> None:
     if limits is None:
         return
     least, most, most_outputs = limits
-    given = sum(1 for v in proto.input[:least] if v)
-    if not least <= len(proto.input) <= most or given < least:
-        raise view.wrong(f"has {len(proto.input)} inputs; wanted {least} to {most}")
-    if not 1 <= len(proto.output) <= most_outputs:
-        raise view.wrong(f"has {len(proto.output)} outputs; wanted 1 to {most_outputs}")
+    for count, low, high, what in (
+        (len(proto.input), least, most, "inputs"),
+        (len(proto.output), 1, most_outputs, "outputs"),
+    ):
+        if not low <= count <= high:
+            wanted = f"{low}" if low == high else f"{low} or more"
+            wanted = wanted if high == low or high > 1 << 16 else f"{low} to {high}"
+            raise view.wrong(f"has {count} {what}; wanted {wanted}")
 
 
 @cache
@@ -167,9 +208,7 @@ def _cycle(graph: onnx.GraphProto, producers: dict[str, int], stuck: set[int]) -
     while index not in seen:
         seen[index] = len(path)
         path.append(index)
-        index = next(
-            producers[v] for v in graph.node[index].input if producers.get(v, -1) in stuck
-        )
+        index = next(producers[v] for v in graph.node[index].input if producers.get(v, -1) in stuck)
     return list(reversed(path[seen[index] :]))
 
 

@@ -64,7 +64,9 @@ def quant_of(
             where=where,
             hint="quantise per tensor or per channel",
         )
-    if not (np.isfinite(scales.astype(np.float64)) & (scales > 0)).all() or not scales.size:
+    with np.errstate(over="ignore"):
+        scales = scales.astype(np.float32)
+    if not (np.isfinite(scales) & (scales > 0)).all() or not scales.size:
         raise ImportModelError("scales must be positive and finite", where=where)
     if zeros.size not in (1, scales.size):
         raise ImportModelError(

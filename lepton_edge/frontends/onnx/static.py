@@ -6,45 +6,57 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import onnx
 
 from lepton_edge.errors import ImportModelError, UnsupportedError
+from lepton_edge.frontends.onnx.table import words
 from lepton_edge.ir.types import Array
 
 MAX_STATIC_BYTES = 256 << 20
 """Largest array that is computed at import."""
 
-MOVES = frozenset(
-    "Transpose Reshape Squeeze Unsqueeze Flatten Identity Slice Split Gather".split()
-)
+MOVES = frozenset(words("Transpose Reshape Squeeze Unsqueeze Flatten Identity Slice Split Gather"))
 """Operators that move the elements of their first input and compute nothing."""
 
 _ELEMENTWISE = frozenset(
-    """Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr
+    words(
+        """Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr
     BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu Greater
     GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min
     Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus
-    Softsign Sqrt Sub Sum Tan Tanh Where Xor""".split()
+    Softsign Sqrt Sub Sum Tan Tanh Where Xor"""
+    )
 )
 
 _NOT_LARGER = frozenset(
-    """ArgMax ArgMin Compress Concat CumSum DepthToSpace Flatten GatherElements Identity LogSoftmax
-    ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
-    ReduceSum ReduceSumSquare Reshape ScatterElements ScatterND Shape Size Slice Softmax
-    SpaceToDepth Split Squeeze Transpose Trilu Unsqueeze""".split()
+    words(
+        """ArgMax ArgMin Compress Concat CumSum DepthToSpace Flatten GatherElements Identity
+    LogSoftmax ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
+    ReduceProd ReduceSum ReduceSumSquare Reshape ScatterElements ScatterND Shape Size Slice Softmax
+    SpaceToDepth Split Squeeze Transpose Trilu Unsqueeze"""
+    )
 )
 
 _Estimate = Callable[[onnx.NodeProto, Sequence[Array]], int]
 
 
 def _numbers(array: Array) -> list[int]:
-    return [max(0, int(v)) for v in np.atleast_1d(array).reshape(-1)]
+    if array.dtype.kind not in "iu":
+        raise ImportModelError(f"wanted integers, found {array.dtype}")
+    return [max(0, int(v)) for v in array.reshape(-1)]
 
 
 def _expanded(_: onnx.NodeProto, arrays: Sequence[Array]) -> int:
-    return math.prod(arrays[0].shape) * math.prod(_numbers(arrays[1]))
+    wanted = tuple(_numbers(arrays[1]))
+    if math.prod(wanted) * arrays[0].size <= 1 << 20:
+        return 0
+    try:
+        return math.prod(np.broadcast_shapes(arrays[0].shape, wanted))
+    except ValueError:
+        raise ImportModelError(f"cannot expand {list(arrays[0].shape)} to {wanted}") from None
 
 
 def _constant_of_shape(_: onnx.NodeProto, arrays: Sequence[Array]) -> int:
@@ -62,15 +74,17 @@ def _range(_: onnx.NodeProto, arrays: Sequence[Array]) -> int:
     return max(0, math.ceil((limit - start) / delta))
 
 
-def _padded(_: onnx.NodeProto, arrays: Sequence[Array]) -> int:
-    if len(arrays) < 2:
-        return MAX_STATIC_BYTES
-    grown = max(_numbers(arrays[1]), default=0)
+def _padded(proto: onnx.NodeProto, arrays: Sequence[Array]) -> int:
+    given = [v for a in proto.attribute if a.name in ("pads", "paddings") for v in a.ints]
+    grown = max(given if len(arrays) < 2 else _numbers(arrays[1]), default=0)
     return math.prod(s + 2 * grown for s in arrays[0].shape)
 
 
-def _gathered(_: onnx.NodeProto, arrays: Sequence[Array]) -> int:
-    return arrays[0].size * max(1, arrays[1].size)
+def _gathered(proto: onnx.NodeProto, arrays: Sequence[Array]) -> int:
+    axis = next((a.i for a in proto.attribute if a.name == "axis"), 0)
+    if not -arrays[0].ndim <= axis < arrays[0].ndim:
+        raise ImportModelError(f"axis {axis} of a {arrays[0].ndim}-D tensor")
+    return arrays[0].size // max(1, arrays[0].shape[axis]) * arrays[1].size
 
 
 def _one_hot(_: onnx.NodeProto, arrays: Sequence[Array]) -> int:
@@ -154,8 +168,8 @@ def evaluate(
             warnings.simplefilter("ignore")
             results = _reference(node, opset)(feeds)
     except (
-        ArithmeticError, AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError,
-        TypeError, ValueError,
+        ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError,
+        NotImplementedError, RuntimeError, TypeError, ValueError,
     ) as error:  # fmt: skip
         # whatever the reference implementation trips over in ill-typed inputs
         raise ImportModelError(f"cannot be evaluated: {_first_line(error)}") from None
@@ -171,8 +185,8 @@ def _reference(node: onnx.NodeProto, opset: int) -> Callable[[dict[str, Array]],
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
     graph = onnx.helper.make_graph([node], "static", inputs, outputs)
     model = onnx.helper.make_model(graph, opset_imports=[_operator_set(opset)])
-    evaluator = ReferenceEvaluator(model)
-    return lambda feeds: evaluator.run(None, feeds)  # type: ignore[no-any-return]
+    evaluator: Any = ReferenceEvaluator(model)
+    return lambda feeds: list(evaluator.run(None, feeds))
 
 
 @cache

@@ -18,6 +18,11 @@ _PACKAGE = "lepton_edge.frontends.onnx.handlers"
 _HANDLERS: dict[tuple[str, str], Handler] = {}
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of a text: a table of names that stays readable."""
+    return tuple(text.split())
+
+
 def handles(*names: str, domains: tuple[str, ...] = ("",)) -> Callable[[Handler], Handler]:
     """Register the decorated function for ONNX operators.
 

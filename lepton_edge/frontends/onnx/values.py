@@ -16,16 +16,22 @@ class Static:
 
     Args:
         array: the values; or codes, when ``quant`` is given.
-        name: the ONNX value's name, with a suffix for each change of layout; equal names
-            mean equal contents.
+        name: the ONNX value's name, with a suffix for each change of layout.
         quant: what the codes stand for.
         source: the name of the node that dequantises the codes.
+        key: equal keys mean equal contents; the ONNX name, and what was done to it after a NUL,
+            which no other name can hold.
     """
 
     array: Array
     name: str
     quant: QuantType | None = None
     source: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", self.name)
 
     @property
     def real(self) -> Array:
@@ -47,13 +53,13 @@ class Static:
             tag: appended to the name.
             move: moves elements of an array of this shape and computes nothing.
         """
-        name = f"{self.name}/{tag}"
+        name, key = f"{self.name}/{tag}", f"{self.key}\0{tag}"
         if self.quant is None:
-            return replace(self, array=move(self.array), name=name)
+            return replace(self, array=move(self.array), name=name, key=key)
         quant = moved_quant(self.quant, self.shape, move)
         if quant is None:
-            return Static(move(self.real), name)
-        return replace(self, array=move(self.array), name=name, quant=quant)
+            return Static(move(self.real), name, key=key)
+        return replace(self, array=move(self.array), name=name, quant=quant, key=key)
 
     def transposed(self, *perm: int) -> Static:
         """Return this constant with its axes in another order."""

@@ -1,0 +1,1 @@
+"""Artifacts: the directory that ``compile`` writes, and the figures in it."""

@@ -1,0 +1,1 @@
+"""The FPGA backend: integer graphs to streaming dataflow accelerators."""

@@ -1,0 +1,1 @@
+"""Hardware kernels: one class each, with parameters, foldings, meaning, cost and HLS text."""

@@ -1,0 +1,251 @@
+"""What a hardware kernel is: a streaming actor with ports, foldings, cost, meaning and text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lepton_edge.backends.boards import Resources
+from lepton_edge.ir.types import Array, bits_for_range
+
+
+@dataclass(frozen=True)
+class Elem:
+    """The integer type of a stream's elements.
+
+    Args:
+        bits: 1..64.
+        signed: two's complement when true.
+    """
+
+    bits: int
+    signed: bool = True
+
+    @property
+    def c_type(self) -> str:
+        """The HLS type."""
+        return f"ap_{'' if self.signed else 'u'}int<{self.bits}>"
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the smallest C integer that holds an element: 1, 2, 4 or 8."""
+        return max(8, 1 << (self.bits - 1).bit_length()) // 8
+
+    @classmethod
+    def for_values(cls, array: Array) -> Elem:
+        """Return the narrowest signed type that holds every value (at least 2 bits)."""
+        if not array.size:
+            return cls(2)
+        return cls(max(2, bits_for_range(int(array.min()), int(array.max()))))
+
+
+@dataclass(frozen=True)
+class Port:
+    """One end of a stream: ``elements`` a frame, ``lanes`` of them in a word."""
+
+    elem: Elem
+    elements: int
+    lanes: int
+
+    @property
+    def words(self) -> int:
+        """Words a frame."""
+        return self.elements // self.lanes
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self.elem.bits * self.lanes
+
+
+@dataclass(frozen=True)
+class Table:
+    """Constants of a kernel: an array of words, each a scalar, a Vec or a Tile.
+
+    Args:
+        name: suffix of the C array's name.
+        elem: type of an entry.
+        array: [words] of scalars, [words, lanes] of Vecs or [words, PE, SIMD] of Tiles.
+        comment: what it holds, with shapes.
+    """
+
+    name: str
+    elem: Elem
+    array: Array
+    comment: str
+
+    @property
+    def c_type(self) -> str:
+        """The HLS type of a word."""
+        dims = self.array.shape[1:]
+        if not dims:
+            return self.elem.c_type
+        kind = "Vec" if len(dims) == 1 else "Tile"
+        return f"lepton::{kind}<{self.elem.c_type}, {', '.join(map(str, dims))}>"
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self.elem.bits * math.prod(self.array.shape[1:])
+
+
+@dataclass(frozen=True)
+class Call:
+    """The HLS call of a kernel: ``function<template>(inputs, outputs, tables, scalars, frames)``."""
+
+    header: str
+    function: str
+    template: tuple[str | int, ...]
+    scalars: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A streaming actor. Subclasses are frozen dataclasses of geometry, folding and constants.
+
+    Arrays in ``evaluate`` are int64 [N, elements], in stream order.
+    """
+
+    kind: ClassVar[str] = ""
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """The ports read."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """The ports written."""
+        raise NotImplementedError
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """The folding parameters by name."""
+        return {}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """Yield this kernel in every legal folding."""
+        yield self
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles a frame at initiation interval 1."""
+        return max(p.words for p in (*self.inputs, *self.outputs))
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the word that completes an output to that output: pipeline depth."""
+        return 4
+
+    def produced(self, consumed: Array) -> Array:
+        """Return how many output words follow from the first ``consumed`` input words of a frame.
+
+        For kernels with one input; a monotone function from 0..input words to 0..output words.
+        """
+        return consumed * self.outputs[0].words // self.inputs[0].words
+
+    @property
+    def resources(self) -> Resources:
+        """What the kernel needs; estimated."""
+        raise NotImplementedError
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """Compute the outputs of N frames."""
+        raise NotImplementedError
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The constants."""
+        return ()
+
+    @property
+    def call(self) -> Call:
+        """The HLS call."""
+        raise NotImplementedError
+
+    @property
+    def summary(self) -> str:
+        """What the kernel does, with shapes, for people who read the generated project."""
+        raise NotImplementedError
+
+
+def divisors(number: int) -> list[int]:
+    """Return the divisors of ``number``, ascending."""
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    return sorted({*small, *(number // d for d in small)})
+
+
+def common_divisors(*numbers: int) -> list[int]:
+    """Return the common divisors of ``numbers``, ascending."""
+    return divisors(math.gcd(*numbers))
+
+
+RAMB18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+"""Depth and width of an 18-kbit block RAM. Source: AMD UG473 (v1.14), table 1-7."""
+
+LUTRAM_DEPTH = 64
+"""Entries that one LUT holds for each bit. Source: AMD UG474 (v1.8), distributed RAM."""
+
+BLOCK_RAM_BITS = 4096
+"""Memories of at least this many bits, deeper than LUTRAM_DEPTH, go to block RAM."""
+
+
+def memory(width: int, depth: int, ports: int = 1) -> Resources:
+    """Return the cost of a memory of ``depth`` words of ``width`` bits.
+
+    Args:
+        width: bits of a word.
+        depth: number of words.
+        ports: 1 for a ROM or a simple dual-port RAM in block RAM; 2 doubles the LUTs of a
+            distributed RAM that is read and written at once.
+    """
+    if depth <= 1:
+        return Resources()
+    if depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS:
+        return Resources(lut=width * -(-depth // LUTRAM_DEPTH) * ports, ff=width)
+    halves = min(-(-width // w) * -(-depth // d) for d, w in RAMB18_SHAPES)
+    return Resources(lut=8, ff=width, bram36=halves / 2)
+
+
+SRL_DEPTH = 32
+"""Words that a shift-register LUT holds for each bit. Source: AMD UG474 (v1.8), SRLC32E."""
+
+
+def fifo(width: int, depth: int) -> Resources:
+    """Return the cost of a FIFO."""
+    if depth <= 2:
+        return Resources(lut=width // 2 + 8, ff=2 * width + 4)
+    if depth <= 4 * SRL_DEPTH or width * depth < BLOCK_RAM_BITS:
+        return Resources(lut=width * -(-depth // SRL_DEPTH) + 20, ff=width + 12)
+    return memory(width, depth) + Resources(lut=40, ff=40)
+
+
+def control(states: int) -> Resources:
+    """Return the cost of loop counters up to ``states`` and a handshake."""
+    bits = max(1, states).bit_length()
+    return Resources(lut=30 + 3 * bits, ff=30 + 2 * bits)
+
+
+def as_frames(array: Array, *shape: int) -> Array:
+    """Return [N, elements] as [N, *shape]."""
+    return array.reshape(len(array), *shape)
+
+
+def flat(array: Array) -> Array:
+    """Return [N, ...] as [N, elements]."""
+    return np.ascontiguousarray(array.reshape(len(array), -1))
+
+
+def grouped(params: Array, lanes: int) -> Array:
+    """Return per-channel parameters [C, ...] as words [C / lanes, ..., lanes]."""
+    words = params.reshape(len(params) // lanes, lanes, *params.shape[1:])
+    return np.moveaxis(words, 1, -1)
+
+
+def text_shape(shape: Sequence[int]) -> str:
+    """Return a shape as people write it: 32x32x16."""
+    return "x".join(map(str, shape))

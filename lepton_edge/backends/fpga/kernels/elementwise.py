@@ -1,0 +1,146 @@
+"""Two streams to one: weighted sums and products of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from lepton_edge.backends.boards import Resources
+from lepton_edge.backends.fpga.kernels.base import (
+    Call,
+    Elem,
+    Kernel,
+    Port,
+    as_frames,
+    control,
+    divisors,
+    flat,
+    memory,
+)
+from lepton_edge.backends.fpga.kernels.matrix_vector import multiplier_cost
+from lepton_edge.ir.types import Array
+
+
+@dataclass(frozen=True)
+class Join(Kernel):
+    """Shared shape of kernels that combine two streams element by element.
+
+    Args:
+        a: elements of the first stream.
+        b: elements of the second.
+        out: elements of the result.
+        pixels: pixels a frame.
+        channels: elements of a pixel.
+        lanes: elements in a word; divides the channels.
+    """
+
+    a: Elem
+    b: Elem
+    out: Elem
+    pixels: int
+    channels: int
+    lanes: int = 1
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        elements = self.pixels * self.channels
+        return (Port(self.a, elements, self.lanes), Port(self.b, elements, self.lanes))
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.out, self.pixels * self.channels, self.lanes),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        for lanes in divisors(self.channels):
+            yield replace(self, lanes=lanes)
+
+    @property
+    def type_arguments(self) -> tuple[str | int, ...]:
+        """The first template arguments."""
+        return (self.a.c_type, self.b.c_type, self.out.c_type, self.lanes)
+
+
+@dataclass(frozen=True)
+class ScaledAdd(Join):
+    """``scale_a * a + scale_b * b + offset`` on raw codes."""
+
+    kind: ClassVar[str] = "scaled_add"
+    scale_a: int = 1
+    scale_b: int = 1
+    offset: int = 0
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel: constant multiplications take about half the adders of their set bits."""
+        ones = (abs(self.scale_a).bit_count() + abs(self.scale_b).bit_count() + 2) // 2
+        adders = self.lanes * ones * self.out.bits
+        return Resources(lut=adders, ff=adders) + control(self.outputs[0].words)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        return (self.scale_a * arrays[0] + self.scale_b * arrays[1] + self.offset,)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        template = (*self.type_arguments, self.outputs[0].words)
+        return Call("elementwise.hpp", "scaled_add", template, (self.scale_a, self.scale_b, self.offset))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"{self.scale_a} * a + {self.scale_b} * b for {self.outputs[0].elements} elements"
+
+
+@dataclass(frozen=True)
+class Multiply(Join):
+    """``(a - zero_a) * (b - zero_b)``; b may be one pixel, spread over all pixels of a."""
+
+    kind: ClassVar[str] = "multiply"
+    zero_a: int = 0
+    zero_b: int = 0
+    is_spread: bool = False
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        first, second = super().inputs
+        return (first, Port(self.b, self.channels, self.lanes)) if self.is_spread else (first, second)
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel."""
+        cost = multiplier_cost(self.a.bits + 1, self.b.bits + 1, self.out.bits, self.lanes, True)
+        if self.is_spread:
+            cost += memory(self.lanes * self.b.bits, self.channels // self.lanes, ports=2)
+        return cost + control(self.outputs[0].words)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        a = as_frames(arrays[0], self.pixels, self.channels) - self.zero_a
+        b = as_frames(arrays[1], 1 if self.is_spread else self.pixels, self.channels) - self.zero_b
+        return (flat(a * b),)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        scalars = (self.zero_a, self.zero_b)
+        if self.is_spread:
+            template = (*self.type_arguments, self.channels, self.pixels)
+            return Call("elementwise.hpp", "multiply_channels", template, scalars)
+        return Call("elementwise.hpp", "multiply", (*self.type_arguments, self.outputs[0].words), scalars)
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        spread = ", b spread over the pixels" if self.is_spread else ""
+        return f"products of {self.outputs[0].elements} elements{spread}"

@@ -1,0 +1,274 @@
+"""The matrix-vector unit: dense layers, and convolutions behind a sliding window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from lepton_edge.backends.boards import Resources
+from lepton_edge.backends.fpga.kernels.base import (
+    Call,
+    Elem,
+    Kernel,
+    Port,
+    Table,
+    as_frames,
+    control,
+    divisors,
+    flat,
+    grouped,
+    memory,
+)
+from lepton_edge.ir.ops.linear import exact_matmul
+from lepton_edge.ir.types import Array
+
+
+def multiplier_cost(a: int, b: int, acc: int, count: int, is_dsp: bool) -> Resources:
+    """Return the cost of ``count`` multipliers of a x b bits and the adders behind them.
+
+    A multiplier of LUTs takes about one LUT for each partial product bit; an adder one LUT for
+    each bit. Calibrated on nothing yet: one probe layer agreed within a third.
+    """
+    width = min(a + b + 2, acc)
+    adders = count * width
+    if is_dsp:
+        return Resources(lut=adders, ff=adders, dsp=count)
+    return Resources(lut=count * a * b + adders, ff=count * (a + b) + adders)
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixVector(Kernel):
+    """``y = W x + bias`` for each of ``vectors`` input vectors a frame.
+
+    Args:
+        x: input elements.
+        acc: accumulator elements.
+        weights: int64 [rows, columns].
+        bias: int64 [rows], zero points of the input folded in.
+        vectors: input vectors a frame.
+        pe: rows computed at once; divides the rows.
+        simd: columns multiplied at once; divides the columns.
+        is_dsp: multiply in DSP blocks, else in LUTs.
+    """
+
+    kind: ClassVar[str] = "matrix_vector"
+    x: Elem
+    acc: Elem
+    weights: Array
+    bias: Array
+    vectors: int
+    pe: int = 1
+    simd: int = 1
+    is_dsp: bool = True
+
+    @property
+    def rows(self) -> int:
+        """Outputs of a vector."""
+        return int(self.weights.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Inputs of a vector."""
+        return int(self.weights.shape[1])
+
+    @property
+    def weight_elem(self) -> Elem:
+        """The type of a weight."""
+        return Elem.for_values(self.weights)
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.vectors * self.columns, self.simd),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.acc, self.vectors * self.rows, self.pe),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"pe": self.pe, "simd": self.simd, "dsp": int(self.is_dsp)}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        styles = (True, False)
+        for pe in divisors(self.rows):
+            for simd in divisors(self.columns):
+                for is_dsp in styles:
+                    yield replace(self, pe=pe, simd=simd, is_dsp=is_dsp)
+
+    @property
+    def cycles(self) -> int:
+        """See Kernel. Source: rows/PE x columns/SIMD x vectors, as in FINN's MVAU."""
+        return self.vectors * (self.rows // self.pe) * (self.columns // self.simd)
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return self.columns // self.simd + self.simd.bit_length() + 6
+
+    def produced(self, consumed: Array) -> Array:
+        """See Kernel: a vector's outputs follow once it is complete."""
+        return consumed // (self.columns // self.simd) * (self.rows // self.pe)
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel."""
+        folds = (self.rows // self.pe) * (self.columns // self.simd)
+        weights = self.weight_elem
+        cost = multiplier_cost(
+            self.x.bits, weights.bits, self.acc.bits, self.pe * self.simd, self.is_dsp
+        )
+        cost += memory(self.pe * self.simd * weights.bits, folds)
+        cost += memory(self.pe * self.acc.bits, self.rows // self.pe)
+        if self.rows > self.pe:
+            cost += memory(self.simd * self.x.bits, self.columns // self.simd, ports=2)
+        accumulators = self.pe * self.acc.bits
+        return cost + Resources(lut=accumulators, ff=accumulators) + control(self.vectors * folds)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        x = as_frames(arrays[0], self.vectors, self.columns)
+        return (flat(exact_matmul(x, self.weights.T) + self.bias),)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """See Kernel."""
+        rows, columns = self.rows // self.pe, self.columns // self.simd
+        tiles = self.weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
+        comment = f"{self.rows} rows of {self.columns} weights, as PE x SIMD tiles"
+        return (
+            Table("weights", self.weight_elem, tiles.reshape(-1, self.pe, self.simd), comment),
+            Table("bias", self.acc, grouped(self.bias, self.pe), f"start of {self.rows} sums"),
+        )
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
+        geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
+        return Call("mvu.hpp", "matrix_vector", (*types, *geometry))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return (
+            f"{self.vectors} products of {self.rows}x{self.columns} weights with a vector, "
+            f"{self.pe} rows x {self.simd} columns at once"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Depthwise(Kernel):
+    """A weighted sum over the taps of each channel's own window.
+
+    Args:
+        x: input elements, in channelwise window order.
+        acc: accumulator elements.
+        weights: int64 [channels, taps].
+        bias: int64 [channels].
+        pixels: windows a frame.
+        pe: channels computed at once; divides the channels.
+        is_dsp: multiply in DSP blocks, else in LUTs.
+    """
+
+    kind: ClassVar[str] = "depthwise"
+    x: Elem
+    acc: Elem
+    weights: Array
+    bias: Array
+    pixels: int
+    pe: int = 1
+    is_dsp: bool = True
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.weights.shape[0])
+
+    @property
+    def taps(self) -> int:
+        """Window positions."""
+        return int(self.weights.shape[1])
+
+    @property
+    def weight_elem(self) -> Elem:
+        """The type of a weight."""
+        return Elem.for_values(self.weights)
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.pixels * self.channels * self.taps, self.pe),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.acc, self.pixels * self.channels, self.pe),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"pe": self.pe, "dsp": int(self.is_dsp)}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        for pe in divisors(self.channels):
+            for is_dsp in (True, False):
+                yield replace(self, pe=pe, is_dsp=is_dsp)
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel."""
+        weights = self.weight_elem
+        folds = self.channels // self.pe
+        cost = multiplier_cost(self.x.bits, weights.bits, self.acc.bits, self.pe, self.is_dsp)
+        cost += memory(self.pe * weights.bits, folds * self.taps)
+        cost += memory(self.pe * self.acc.bits, folds)
+        accumulators = self.pe * self.acc.bits
+        return cost + Resources(lut=accumulators, ff=accumulators) + control(self.inputs[0].words)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        groups = self.channels // self.pe
+        x = as_frames(arrays[0], self.pixels, groups, self.taps, self.pe)
+        weights = self.weights.reshape(groups, self.pe, self.taps).transpose(0, 2, 1)
+        sums = (x * weights).sum(axis=3).reshape(len(x), self.pixels, self.channels)
+        return (flat(sums + self.bias),)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """See Kernel."""
+        groups = self.channels // self.pe
+        words = self.weights.reshape(groups, self.pe, self.taps).transpose(0, 2, 1)
+        comment = f"{self.channels} channels of {self.taps} taps"
+        return (
+            Table("weights", self.weight_elem, words.reshape(-1, self.pe), comment),
+            Table("bias", self.acc, grouped(self.bias, self.pe), f"start of {self.channels} sums"),
+        )
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
+        geometry = (self.channels, self.pe, self.taps, self.pixels)
+        return Call("depthwise.hpp", "depthwise", (*types, *geometry))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return (
+            f"depthwise sums of {self.taps} taps for {self.channels} channels at {self.pixels} "
+            f"pixels, {self.pe} channels at once"
+        )
+
+
+def bias_without_zero_point(weights: Array, bias: Array | None, zero_point: int) -> Array:
+    """Return the bias that lets a layer sum raw codes: ``bias - zero_point * sum(weights)``."""
+    rows = weights.reshape(len(weights), -1).sum(axis=1)
+    return (np.zeros(len(weights), np.int64) if bias is None else bias) - zero_point * rows

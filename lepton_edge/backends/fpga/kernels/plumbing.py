@@ -1,0 +1,315 @@
+"""Kernels that move words: fork, width converter, concatenation, slice, and the AXI ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from lepton_edge.backends.boards import Resources
+from lepton_edge.backends.fpga.kernels.base import (
+    Call,
+    Elem,
+    Kernel,
+    Port,
+    common_divisors,
+    control,
+    flat,
+)
+from lepton_edge.ir.types import Array
+
+
+@dataclass(frozen=True)
+class Stream(Kernel):
+    """Shared shape of kernels that pass ``elements`` of ``x`` a frame.
+
+    Args:
+        x: elements.
+        elements: elements a frame.
+        lanes: elements in a word.
+    """
+
+    x: Elem
+    elements: int
+    lanes: int = 1
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.elements, self.lanes),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return self.inputs
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes}
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel."""
+        width = self.lanes * self.x.bits
+        return Resources(lut=width // 2 + 16, ff=width + 8)
+
+
+@dataclass(frozen=True)
+class Fork(Stream):
+    """Two copies of a stream."""
+
+    kind: ClassVar[str] = "fork"
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return self.inputs * 2
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        return arrays[0], arrays[0]
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        return Call("fork.hpp", "fork", (self.x.c_type, self.lanes, self.inputs[0].words))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"two copies of {self.elements} elements"
+
+
+@dataclass(frozen=True)
+class WidthConverter(Stream):
+    """Words of ``lanes`` elements to words of ``out_lanes``."""
+
+    kind: ClassVar[str] = "convert_width"
+    out_lanes: int = 1
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.elements, self.out_lanes),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"from": self.lanes, "to": self.out_lanes}
+
+    def produced(self, consumed: Array) -> Array:
+        """See Kernel."""
+        return consumed * self.lanes // self.out_lanes
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel: a gearbox between widths that do not divide each other needs shifters."""
+        held = max(self.lanes, self.out_lanes) * self.x.bits
+        if max(self.lanes, self.out_lanes) % min(self.lanes, self.out_lanes):
+            held = (self.lanes + self.out_lanes) * self.x.bits
+            return Resources(lut=4 * held + 40, ff=held + 20)
+        return Resources(lut=held + 20, ff=held + 12)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        return (arrays[0],)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        template = (self.x.c_type, self.lanes, self.out_lanes, self.elements)
+        return Call("width.hpp", "convert_width", template)
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"words of {self.lanes} elements to words of {self.out_lanes}"
+
+
+@dataclass(frozen=True)
+class Concat(Kernel):
+    """Blocks of a and blocks of b in turn.
+
+    Args:
+        x: elements of both.
+        blocks: blocks a frame.
+        block_a: elements of a block of a.
+        block_b: elements of a block of b.
+        lanes: elements in a word; divides both blocks.
+    """
+
+    kind: ClassVar[str] = "concat"
+    x: Elem
+    blocks: int
+    block_a: int
+    block_b: int
+    lanes: int = 1
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (
+            Port(self.x, self.blocks * self.block_a, self.lanes),
+            Port(self.x, self.blocks * self.block_b, self.lanes),
+        )
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.blocks * (self.block_a + self.block_b), self.lanes),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        for lanes in common_divisors(self.block_a, self.block_b):
+            yield replace(self, lanes=lanes)
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel."""
+        width = self.outputs[0].width
+        return Resources(lut=width, ff=width) + control(self.outputs[0].words)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        a, b = (x.reshape(len(x), self.blocks, -1) for x in arrays)
+        return (flat(np.concatenate([a, b], axis=2)),)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        words = (self.block_a // self.lanes, self.block_b // self.lanes)
+        return Call("concat.hpp", "concat", (self.x.c_type, self.lanes, self.blocks, *words))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"{self.blocks} times {self.block_a} elements of a, then {self.block_b} of b"
+
+
+@dataclass(frozen=True)
+class Slice(Kernel):
+    """A part of each block.
+
+    Args:
+        x: elements.
+        blocks: blocks a frame.
+        block: elements of a block.
+        begin: first element kept.
+        end: first element dropped again.
+        lanes: elements in a word; divides block, begin and end.
+    """
+
+    kind: ClassVar[str] = "slice"
+    x: Elem
+    blocks: int
+    block: int
+    begin: int
+    end: int
+    lanes: int = 1
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.blocks * self.block, self.lanes),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.blocks * (self.end - self.begin), self.lanes),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        for lanes in common_divisors(self.block, self.begin, self.end):
+            yield replace(self, lanes=lanes)
+
+    def produced(self, consumed: Array) -> Array:
+        """See Kernel."""
+        blocks, rest = np.divmod(consumed * self.lanes, self.block)
+        kept = blocks * (self.end - self.begin) + np.clip(rest, self.begin, self.end) - self.begin
+        return kept // self.lanes
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel."""
+        return Resources(lut=16, ff=self.inputs[0].width) + control(self.inputs[0].words)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        x = arrays[0].reshape(len(arrays[0]), self.blocks, self.block)
+        return (flat(x[:, :, self.begin : self.end]),)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        words = (self.block // self.lanes, self.begin // self.lanes, self.end // self.lanes)
+        return Call("slice.hpp", "slice", (self.x.c_type, self.lanes, self.blocks, *words))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"elements {self.begin}..{self.end - 1} of {self.blocks} blocks of {self.block}"
+
+
+AXIS_BITS = 64
+"""Widest AXI-Stream data: what one high-performance port of a Zynq-7000 moves in a cycle.
+
+Source: AMD UG585 (v1.13), chapter 5, AXI_HP interfaces.
+"""
+
+
+@dataclass(frozen=True)
+class AxisEnd(Stream):
+    """An AXI-Stream port: elements in whole bytes, as numpy holds them.
+
+    Args:
+        is_input: from the port to a stream, else from a stream to the port.
+    """
+
+    kind: ClassVar[str] = "axis"
+    is_input: bool = True
+
+    @classmethod
+    def lanes_for(cls, x: Elem, elements: int) -> int:
+        """Return the most elements that fit a word of the port and divide the frame."""
+        return math.gcd(elements, AXIS_BITS // (8 * x.num_bytes))
+
+    @property
+    def axis_width(self) -> int:
+        """Bits of TDATA."""
+        return 8 * self.x.num_bytes * self.lanes
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        return (arrays[0],)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        template = (self.x.c_type, self.lanes, self.x.num_bytes, self.axis_width, self.inputs[0].words)
+        function = "axis_to_stream" if self.is_input else "stream_to_axis"
+        return Call("stream_io.hpp", function, template)
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"{self.elements} elements of {self.x.num_bytes} byte(s), {self.axis_width}-bit AXI-Stream"
+
+
+def converters(x: Elem, elements: int, lanes: int, out_lanes: int) -> Iterator[WidthConverter]:
+    """Yield the width converters between two lane counts; none when they are equal."""
+    if lanes != out_lanes:
+        yield WidthConverter(x, elements, lanes, out_lanes)

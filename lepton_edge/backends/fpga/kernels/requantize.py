@@ -1,0 +1,291 @@
+"""Integers to codes: multiplier and shift, thresholds, and lookup tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from lepton_edge.backends.boards import Resources
+from lepton_edge.backends.fpga.kernels.base import (
+    Call,
+    Elem,
+    Kernel,
+    Port,
+    Table,
+    as_frames,
+    control,
+    divisors,
+    flat,
+    grouped,
+    memory,
+)
+from lepton_edge.backends.fpga.kernels.matrix_vector import multiplier_cost
+from lepton_edge.ir.ops.quantized import Rounding
+from lepton_edge.ir.types import Array, bits_for_range
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelMap(Kernel):
+    """Shared shape of kernels that map elements by parameters of their channel.
+
+    Args:
+        x: input elements.
+        out: output elements.
+        pixels: pixels a frame.
+        channels: elements of a pixel.
+        lanes: elements in a word; divides the channels.
+    """
+
+    x: Elem
+    out: Elem
+    pixels: int
+    channels: int
+    lanes: int
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.pixels * self.channels, self.lanes),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.out, self.pixels * self.channels, self.lanes),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        for lanes in divisors(self.channels):
+            yield replace(self, lanes=lanes)
+
+    def _words(self, params: Array) -> Array:
+        """Per-channel parameters as words; one word for all when the channels share them."""
+        if len(params) == 1:
+            return grouped(np.repeat(params, self.lanes, axis=0), self.lanes)
+        return grouped(params, self.lanes)
+
+    def _period(self, params: Array) -> int:
+        """Channels after which parameters repeat, as the kernels' template wants them."""
+        return self.lanes if len(params) == 1 else self.channels
+
+    def _pixels(self, array: Array) -> Array:
+        return as_frames(array, self.pixels, self.channels)
+
+
+@dataclass(frozen=True, eq=False)
+class Requantize(ChannelMap):
+    """``clamp((multiplier * x + addend) >> shift, lowest, highest)``.
+
+    Args:
+        multiplier: int64 [C] or [1].
+        addend: int64 [C] or [1].
+        shift: bits.
+        lowest: lowest code.
+        highest: highest code.
+        rounding: FLOOR or HALF_EVEN.
+    """
+
+    kind: ClassVar[str] = "requantize"
+    multiplier: Array
+    addend: Array
+    shift: int
+    lowest: int
+    highest: int
+    rounding: Rounding
+
+    @property
+    def _shared(self) -> bool:
+        return len(self.multiplier) == len(self.addend) == 1
+
+    @property
+    def sum_elem(self) -> Elem:
+        """The type that holds multiplier * x + addend."""
+        peak = 1 << (self.x.bits - 1 if self.x.signed else self.x.bits)
+        bound = int(np.abs(self.multiplier).max()) * peak + int(np.abs(self.addend).max())
+        return Elem(min(64, bits_for_range(-bound, bound)))
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel: multipliers beyond 25 x 18 bits take several DSP blocks."""
+        factor = Elem.for_values(self.multiplier).bits
+        blocks = -(-self.x.bits // 25) * -(-factor // 18)
+        is_trivial = bool((np.abs(self.multiplier) == 1).all())
+        total = self.sum_elem.bits
+        cost = Resources(
+            lut=self.lanes * (total + 2 * self.out.bits),
+            ff=self.lanes * 2 * total,
+            dsp=0 if is_trivial else self.lanes * blocks,
+        )
+        if not self._shared:
+            cost += memory(self.lanes * (factor + total), self.channels // self.lanes)
+        return cost + control(self.outputs[0].words)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        total = self._pixels(arrays[0]) * self.multiplier + self.addend
+        codes = total >> self.shift
+        if self.rounding is Rounding.HALF_EVEN and self.shift:
+            rest, half = total - (codes << self.shift), np.int64(1) << (self.shift - 1)
+            codes = codes + ((rest > half) | ((rest == half) & (codes & 1 == 1)))
+        return (flat(np.clip(codes, self.lowest, self.highest)),)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """See Kernel."""
+        multiplier, addend = self.multiplier, self.addend
+        if not self._shared:
+            multiplier, addend = (np.broadcast_to(p, (self.channels,)) for p in (multiplier, addend))
+        factor = Elem.for_values(multiplier)
+        return (
+            Table("multiplier", factor, self._words(multiplier), "codes per unit, times 2^shift"),
+            Table("addend", self.sum_elem, self._words(addend), "zero point and rounding half"),
+        )
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        is_even = self.rounding is Rounding.HALF_EVEN and self.shift > 0
+        types = (
+            self.x.c_type,
+            Elem.for_values(self.multiplier).c_type,
+            self.sum_elem.c_type,
+            self.out.c_type,
+        )
+        period = self.lanes if self._shared else self.channels
+        template = (*types, self.shift, period, self.lanes, self.outputs[0].words)
+        function = "requantize_half_even" if is_even else "requantize"
+        return Call("requantize.hpp", function, template, (self.lowest, self.highest))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return (
+            f"{self.x.bits}-bit sums to codes {self.lowest}..{self.highest} by multiplier and "
+            f"shift {self.shift}, {self.channels} channels at {self.pixels} pixels"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold(ChannelMap):
+    """``lowest + number of thresholds <= x``.
+
+    Args:
+        thresholds: int64 [C or 1, levels], ascending.
+        lowest: the code below all thresholds.
+    """
+
+    kind: ClassVar[str] = "threshold"
+    thresholds: Array
+    lowest: int
+
+    @property
+    def levels(self) -> int:
+        """Number of thresholds of a channel."""
+        return int(self.thresholds.shape[1])
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return 4 + 2 * self.levels.bit_length()
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel: few levels are compared at once; many by a pipelined binary search."""
+        groups = max(1, len(self.thresholds) // self.lanes)
+        if self.levels <= 15:
+            compare = self.lanes * self.levels * self.x.bits
+            words = memory(self.lanes * self.levels * self.x.bits, groups)
+            return words + Resources(lut=compare, ff=self.lanes * self.x.bits) + control(groups)
+        cost = control(groups)
+        for level in range(self.levels.bit_length()):
+            cost += memory(self.lanes * self.x.bits, groups << level)
+            cost += Resources(lut=self.lanes * self.x.bits, ff=self.lanes * self.x.bits)
+        return cost
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        x = self._pixels(arrays[0])
+        codes = np.empty_like(x)
+        for channel in range(self.channels):
+            row = self.thresholds[channel if len(self.thresholds) > 1 else 0]
+            codes[..., channel] = np.searchsorted(row, x[..., channel], side="right")
+        return (flat(codes + self.lowest),)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """See Kernel."""
+        words = self._words(self.thresholds).reshape(-1, self.lanes)
+        comment = f"{self.levels} ascending thresholds for each channel"
+        return (Table("thresholds", self.x, words, comment),)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        period = self._period(self.thresholds)
+        words = self.outputs[0].words
+        template = (self.x.c_type, self.out.c_type, self.levels, period, self.lanes, words)
+        return Call("threshold.hpp", "threshold", template, (self.lowest,))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"{self.levels} thresholds, {self.channels} channels at {self.pixels} pixels"
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup(ChannelMap):
+    """``table[channel, x - first]``.
+
+    Args:
+        table: int64 [C or 1, entries].
+        first: the code of entry 0.
+    """
+
+    kind: ClassVar[str] = "lookup"
+    table: Array
+    first: int
+
+    @property
+    def entries(self) -> int:
+        """Entries of a channel's table."""
+        return int(self.table.shape[1])
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel: each lane needs a table of its own, for an address of its own."""
+        groups = max(1, len(self.table) // self.lanes)
+        tables = Resources()
+        for _ in range(self.lanes):
+            tables += memory(self.out.bits, groups * self.entries)
+        return tables + control(groups)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        index = self._pixels(arrays[0]) - self.first
+        channel = np.arange(self.channels) if len(self.table) > 1 else np.zeros(self.channels, int)
+        return (flat(self.table.astype(np.int64)[channel, index]),)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """See Kernel."""
+        words = self._words(self.table.astype(np.int64)).reshape(-1, self.lanes)
+        return (Table("table", self.out, words, f"{self.entries} entries for each channel"),)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        period = self._period(self.table)
+        template = (self.x.c_type, self.out.c_type, self.entries, period, self.lanes, self.outputs[0].words)
+        return Call("lookup.hpp", "lookup", template, (self.first,))
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"table of {self.entries} codes, {self.channels} channels at {self.pixels} pixels"

@@ -1,0 +1,192 @@
+"""Kernels over the channels of a pixel: arg max and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from lepton_edge.backends.boards import Resources
+from lepton_edge.backends.fpga.kernels.base import (
+    Call,
+    Elem,
+    Kernel,
+    Port,
+    Table,
+    as_frames,
+    control,
+    divisors,
+    flat,
+    memory,
+)
+from lepton_edge.ir.types import Array
+
+
+@dataclass(frozen=True)
+class ArgMax(Kernel):
+    """Index of the first largest channel of each pixel.
+
+    Args:
+        x: elements.
+        channels: elements of a pixel.
+        pixels: pixels a frame.
+        lanes: elements in a word; divides the channels.
+    """
+
+    kind: ClassVar[str] = "argmax"
+    x: Elem
+    channels: int
+    pixels: int
+    lanes: int = 1
+
+    @property
+    def out(self) -> Elem:
+        """The type of an index."""
+        return Elem(max(1, (self.channels - 1).bit_length()), signed=False)
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.pixels * self.channels, self.lanes),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.out, self.pixels, 1),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        for lanes in divisors(self.channels):
+            yield replace(self, lanes=lanes)
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel."""
+        compare = self.lanes * (self.x.bits + self.out.bits)
+        return Resources(lut=compare, ff=compare) + control(self.channels)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        return (flat(np.argmax(as_frames(arrays[0], self.pixels, self.channels), axis=2)),)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        template = (self.x.c_type, self.out.c_type, self.channels, self.lanes, self.pixels)
+        return Call("argmax.hpp", "argmax", template)
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"index of the largest of {self.channels} channels at {self.pixels} pixels"
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Kernel):
+    """The integer softmax of ``ir.ops.quantized.SoftmaxCodes`` over each pixel's channels.
+
+    Args:
+        x: input elements.
+        out: output elements.
+        channels: elements of a pixel.
+        pixels: pixels a frame.
+        table: int64 [entries], exponentials by distance from the maximum.
+        ratio: numerator and denominator of 1 / output scale.
+        zero_point: of the output.
+        bounds: lowest and highest output code.
+        lanes: elements in a word; divides the channels.
+    """
+
+    kind: ClassVar[str] = "softmax"
+    x: Elem
+    out: Elem
+    channels: int
+    pixels: int
+    table: Array
+    ratio: tuple[int, int]
+    zero_point: int
+    bounds: tuple[int, int]
+    lanes: int = 1
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.x, self.pixels * self.channels, self.lanes),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """See Kernel."""
+        return (Port(self.out, self.pixels * self.channels, self.lanes),)
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        for lanes in divisors(self.channels):
+            yield replace(self, lanes=lanes)
+
+    @property
+    def cycles(self) -> int:
+        """See Kernel: read, sum and write a pixel, one after the other."""
+        return 3 * self.inputs[0].words
+
+    @property
+    def latency(self) -> int:
+        """See Kernel: a 64-bit division, a bit a cycle."""
+        return 2 * self.channels // self.lanes + 70
+
+    def produced(self, consumed: Array) -> Array:
+        """See Kernel."""
+        groups = self.channels // self.lanes
+        return consumed // groups * groups
+
+    @property
+    def resources(self) -> Resources:
+        """See Kernel: a pipelined 64-bit divider for each lane dominates."""
+        divider = Resources(lut=64 * 40, ff=64 * 60, dsp=4)
+        cost = memory(self.lanes * self.x.bits, self.channels // self.lanes) + control(self.channels)
+        for _ in range(self.lanes):
+            cost += divider + memory(24, len(self.table))
+        return cost
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """See Kernel."""
+        x = as_frames(arrays[0], self.pixels, self.channels)
+        e = self.table[x.max(axis=2, keepdims=True) - x]
+        total = e.sum(axis=2, keepdims=True) * self.ratio[1]
+        codes = (2 * e * self.ratio[0] + total) // (2 * total) + self.zero_point
+        return (flat(np.clip(codes, *self.bounds)),)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """See Kernel."""
+        return (Table("exponentials", Elem(32, False), self.table, "exp(-scale * distance) * 2^24"),)
+
+    @property
+    def call(self) -> Call:
+        """See Kernel."""
+        template = (
+            self.x.c_type,
+            self.out.c_type,
+            self.channels,
+            self.lanes,
+            self.pixels,
+            len(self.table),
+        )
+        scalars = (*self.ratio, self.zero_point, *self.bounds)
+        return Call("softmax.hpp", "softmax", template, scalars)
+
+    @property
+    def summary(self) -> str:
+        """See Kernel."""
+        return f"softmax over {self.channels} channels at {self.pixels} pixels"

@@ -1,0 +1,369 @@
+"""What the commands print, as pure functions of what they found out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lepton_edge.artifact.report import Metric, Report
+from lepton_edge.backends.boards import Board
+from lepton_edge.errors import LeptonError
+from lepton_edge.ir.types import Array
+from lepton_edge.toolchain.find import Found, Package
+
+NAME_WIDTH = 24
+"""Widest layer name in a table."""
+
+NUM_SHOWN = 10
+"""How many samples of an output a summary shows."""
+
+RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
+
+
+# Small pieces
+
+
+def shorten_middle(text: str, width: int) -> str:
+    """Return ``text``, with its middle replaced by an ellipsis where it is wider than ``width``."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def number(value: float) -> str:
+    """Return a number to four digits, whole above a thousand, with commas."""
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 sample``, ``2 samples``."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
+
+
+def _table(*columns: str, title: str = "", right: Iterable[str] = ()) -> Table:
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    return table
+
+
+def _stack(*views: RenderableType | None) -> Group:
+    """Put views below each other, with an empty line between."""
+    shown = [view for view in views if view is not None]
+    return Group(*(Padding(view, (0, 0, 1, 0)) for view in shown[:-1]), *shown[-1:])
+
+
+def _listing(title: str, lines: Sequence[str]) -> Text | None:
+    if not lines:
+        return None
+    return Text("\n").join([Text(title, style="bold"), *(Text(f"  {line}") for line in lines)])
+
+
+# compile, verify
+
+
+def compiled(report: Report, root: Path | None, budget: Mapping[str, float] | None) -> Group:
+    """Show a compiled, or only planned, design.
+
+    Args:
+        report: its figures.
+        root: where it was written; None for a plan.
+        budget: what the board has, by resource; None where that is not known.
+    """
+    place = f"on {report.board}" if report.board else f"for {report.target}"
+    end = f"written to {root}" if root else "a plan only: nothing was written"
+    return _stack(
+        Text(f"{report.model} {place}"),
+        layers_table(report),
+        totals_table(report, budget),
+        figures_table(report),
+        verification_table(report),
+        fallbacks_list(report),
+        _listing("warnings", report.warnings),
+        Text(end),
+    )
+
+
+def verified(report: Report) -> Group:
+    """Show how far each level of a design agrees."""
+    return _stack(verification_table(report), _listing("warnings", report.warnings))
+
+
+def layers_table(report: Report) -> Table | None:
+    """List the layers: folding, cycles and resources of each."""
+    layers = report.layers
+    if not layers:
+        return None
+    kinds = {metric.evidence.value for metric in report.metrics if metric.name in RESOURCES}
+    shown = [name for name in RESOURCES if any(row.resources.get(name) for row in layers)]
+    has_regions = len({row.region for row in layers}) > 1
+    numbers = ["cycles", *(RESOURCES[name] for name in shown)]
+    columns = ["layer", *(["region"] if has_regions else []), "op", "folding", *numbers]
+    table = _table(
+        *columns,
+        title=" ".join(["layers", *(f"({kind})" for kind in sorted(kinds))]),
+        right=numbers,
+    )
+    for row in layers:
+        folding = " ".join(f"{axis}={count}" for axis, count in row.folding.items())
+        table.add_row(
+            shorten_middle(row.name, NAME_WIDTH),
+            *([row.region] if has_regions else []),
+            shorten_middle(row.op, 16),
+            folding or "-",
+            "-" if row.cycles is None else number(row.cycles),
+            *(number(row.resources.get(name, 0)) for name in shown),
+        )
+    return table
+
+
+def totals_table(report: Report, budget: Mapping[str, float] | None) -> Table | None:
+    """Compare what the design takes with what the board has."""
+    used = [metric for metric in report.metrics if metric.name in RESOURCES]
+    if not used:
+        return None
+    table = _table(
+        "resource", "used", "board has", "share", "evidence", right=("used", "board has", "share")
+    )
+    for metric in used:
+        has = budget.get(metric.name) if budget else None
+        table.add_row(
+            RESOURCES[metric.name],
+            number(metric.value),
+            "?" if has is None else number(has),
+            share(metric.value, has),
+            evidence(metric),
+            style="red" if has is not None and metric.value > has else None,
+        )
+    return table
+
+
+def share(used: float, has: float | None) -> str:
+    """Return the part of what there is that is used, in percent."""
+    if has is None:
+        return "?"
+    if has == 0:
+        return "-" if used == 0 else "none there"
+    return f"{100 * used / has:.1f} %"
+
+
+def evidence(metric: Metric) -> str:
+    """Return how a figure is known, with its known error."""
+    return f"{metric.evidence.value} ({metric.error})" if metric.error else metric.evidence.value
+
+
+def figures_table(report: Report) -> Table | None:
+    """List every figure that is no resource, each with its evidence."""
+    metrics = [metric for metric in report.metrics if metric.name not in RESOURCES]
+    if not metrics:
+        return None
+    table = _table("figure", "value", "unit", "evidence", "source", right=("value",))
+    for metric in metrics:
+        name, value = metric.name, number(metric.value)
+        table.add_row(name, value, metric.unit, evidence(metric), metric.source)
+    return table
+
+
+def verification_table(report: Report) -> RenderableType | None:
+    """List the levels compared, or say that none was."""
+    if not report.verification:
+        return Text("not verified yet: lepton-edge verify compares it with the reference")
+    table = _table(
+        "level",
+        "against",
+        "samples",
+        "mismatches",
+        "seconds",
+        "",
+        right=("samples", "mismatches", "seconds"),
+    )
+    for row in report.verification:
+        table.add_row(
+            row.level,
+            row.against,
+            number(row.samples),
+            number(row.mismatches),
+            f"{row.seconds:.1f}",
+            "DIFFERS" if row.mismatches else "same bits",
+            style="red" if row.mismatches else None,
+        )
+    return table
+
+
+def fallbacks_list(report: Report) -> Text | None:
+    """List the layers that the target does not run, and why."""
+    lines = [f"{row.layer} ({row.op}): {row.reason}" for row in report.fallbacks]
+    return _listing("not on the target", lines)
+
+
+# run
+
+
+def top1(array: Array) -> list[float]:
+    """Return, for the first samples, the index of the highest value; a single value is itself."""
+    flat = array[:NUM_SHOWN].reshape(min(len(array), NUM_SHOWN), -1)
+    if flat.shape[1] == 1:
+        return [value.item() for value in flat[:, 0]]
+    return [int(index) for index in np.argmax(flat, axis=1)] if flat.size else []
+
+
+def run_document(outputs: Mapping[str, Array], level: str, path: Path | None) -> dict[str, Any]:
+    """Return what a run gave, without the arrays, as plain JSON values."""
+    rows = [
+        {
+            "name": name,
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+            "top1": [value if math.isfinite(value) else None for value in top1(array)],
+        }
+        for name, array in outputs.items()
+    ]
+    return {"level": level, "outputs": rows, "output": None if path is None else str(path)}
+
+
+def ran(outputs: Mapping[str, Array], level: str, path: Path | None) -> Group:
+    """Show what a run gave: shapes, and the first samples where nothing was written."""
+    lines = []
+    for name, array in outputs.items():
+        count = counted(len(array), "sample")
+        lines.append(f"{name}: {array.dtype}{list(array.shape)}, {count}, computed by {level}")
+        if path is None:
+            kind = "value" if array[0].size == 1 else "highest at index"
+            shown = "  ".join(f"{value:g}" for value in top1(array))
+            lines.append(f"  {kind}: {shown}{'  …' if len(array) > NUM_SHOWN else ''}")
+    if path is not None:
+        lines.append(f"written to {path}")
+    return Group(*map(Text, lines))
+
+
+# boards
+
+
+def boards_table(boards: Iterable[Board]) -> Table:
+    """List the boards with what each has."""
+    numbers = [*RESOURCES.values(), "clock"]
+    table = _table("name", "part", *numbers, "runtime", right=numbers)
+    for board in boards:
+        amounts = board.resources.as_dict()
+        table.add_row(
+            board.name,
+            board.part,
+            *(number(amounts[name]) for name in RESOURCES),
+            f"{board.clock_mhz:g} MHz",
+            board.runtime,
+        )
+    return table
+
+
+def board_detail(board: Board) -> Group:
+    """Show all that is known of one board, with the source of each part."""
+    values = {item.name: getattr(board, item.name) for item in fields(board)}
+    sources = values.pop("source")
+    plain = {name: value for name, value in values.items() if not is_dataclass(value)}
+    views = [_values_table("board", plain)]
+    for name, value in values.items():
+        if is_dataclass(value):
+            views.append(
+                _values_table(name, {f.name: getattr(value, f.name) for f in fields(value)})
+            )
+    return _stack(*views, _values_table("sources", sources))
+
+
+def _values_table(title: str, values: Mapping[str, Any]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), title=title)
+    table.title_justify, table.title_style = "left", "bold"
+    for name, value in values.items():
+        is_number = isinstance(value, int | float)
+        text = " ".join(value) if isinstance(value, tuple) else str(value)
+        table.add_row(f"  {name}", number(value) if is_number else text or "-")
+    return table
+
+
+# doctor, explain
+
+
+def doctor_document(found: Iterable[Found], python: str, is_ok: bool) -> dict[str, Any]:
+    """Return what a machine has, as plain JSON values."""
+    rows = [
+        {
+            "name": item.wanted.name,
+            "kind": "package" if isinstance(item.wanted, Package) else "tool",
+            "usable": item.is_usable,
+            "required": item.wanted.is_required,
+            "version": item.version,
+            "path": item.path,
+            "problem": item.problem,
+            "purpose": item.wanted.purpose,
+            "install": item.wanted.install,
+        }
+        for item in found
+    ]
+    return {"ok": is_ok, "python": python, "found": rows}
+
+
+def doctor_table(found: Sequence[Found], python: str, is_ok: bool) -> Group:
+    """Show what a machine has, and how to get the rest."""
+    table = _table("", "name", "version", "for", "where")
+    table.add_row("ok", "Python", python, "runs it all", "")
+    for item in found:
+        mark = "ok" if item.is_usable else "NEEDED" if item.wanted.is_required else "-"
+        where = shorten_middle(item.path, 30) if item.is_usable else item.problem
+        table.add_row(mark, item.wanted.name, item.version or "-", item.wanted.purpose, where)
+    missing = [f"{item.wanted.name}: {item.wanted.install}" for item in found if not item.is_usable]
+    end = "ready to compile and prove designs"
+    if not is_ok:
+        end = "not ready: what is marked NEEDED is missing"
+    return _stack(table, _listing("to install what is missing", missing), Text(end))
+
+
+def explain_document(cls: type[LeptonError], causes: Sequence[str]) -> dict[str, Any]:
+    """Return what is known of an error, as plain JSON values."""
+    return {
+        "code": cls.code,
+        "name": cls.__name__,
+        "exit_status": cls.exit_status,
+        "meaning": meaning(cls),
+        "causes": list(causes),
+    }
+
+
+def meaning(cls: type[LeptonError]) -> str:
+    """Return the first paragraph of the class's docstring, on one line."""
+    return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def explanation(cls: type[LeptonError], causes: Sequence[str]) -> Group:
+    """Show what an error means, and what usually lies behind it."""
+    return _stack(
+        Text(f"{cls.code}: {cls.__name__}, exit status {cls.exit_status}", style="bold"),
+        Text(meaning(cls)),
+        _listing("typical causes", causes),
+    )
+
+
+def errors_table(classes: Iterable[type[LeptonError]]) -> Table:
+    """List every error code."""
+    table = _table("code", "exit status", "meaning", right=("exit status",))
+    for cls in classes:
+        table.add_row(cls.code, str(cls.exit_status), meaning(cls))
+    return table

