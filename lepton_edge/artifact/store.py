@@ -109,8 +109,9 @@ class ArtifactWriter:
             self._final = self.output.resolve()
             self._final.parent.mkdir(parents=True, exist_ok=True)
             swap.recover(self._final)
-            swap.remove_stale(self._final)
-            self._refuse_foreign()
+            with swap.locked(self._final.parent):
+                swap.remove_stale(self._final)
+                self._refuse_foreign()
             self.root = swap.fresh_sibling(self._final, "partial")
             self.root.mkdir()
         except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL in the name

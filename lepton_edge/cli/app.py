@@ -63,7 +63,7 @@ def _show_version(is_wanted: bool) -> None:
 
 
 def _example(*lines: str) -> str:
-    """Return the end of a help text, which typer must not wrap (that is what the \\b says)."""
+    """Return the end of a help text, told not to be wrapped by the backspace it begins with."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -278,9 +278,9 @@ def boards(
 
 @app.command(epilog=_EXAMPLES["doctor"])
 def doctor(json: Json = False, quiet: Quiet = False) -> None:
-    """Say which tools this machine has.
+    """Say which tools this machine has, and how to get others.
 
-    And how to install the others. The exit status is 0 if designs can be compiled and proved here.
+    The exit status is 0 if designs can be compiled and proved here.
     """
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.cli import render
@@ -304,9 +304,7 @@ def explain(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what an error code means.
-
-    And what usually lies behind it."""
+    """Say what an error code means, and its usual causes."""
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.cli import causes, render
 

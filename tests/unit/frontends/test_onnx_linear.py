@@ -91,9 +91,7 @@ def test_gemm_with_transposed_input_and_computed_operands(same):
 
 @pytest.mark.parametrize("shape", ["1,4", "4", "2,3,4", "1,2,3,4"])
 def test_matmul_with_constant_matrix_is_dense(same, shape):
-    graph = same(
-        f"g (float[{shape}] x) => (float[] y) {{ y = MatMul(x, w) }}", {"w": normal(4, 3)}
-    )
+    graph = same(f"g (float[{shape}] x) => (float[] y) {{ y = MatMul(x, w) }}", {"w": normal(4, 3)})
     assert [type(n.op) for n in graph.nodes] == [Dense]
 
 

@@ -148,6 +148,11 @@ class Kernel:
         """
         return consumed * self.outputs[0].words // self.inputs[0].words
 
+    def needed(self, index: int) -> Array:
+        """Return, for each output word, how many words of input ``index`` must have come before."""
+        produced = self.produced(np.arange(self.inputs[index].words + 1))
+        return np.searchsorted(produced, np.arange(1, self.outputs[0].words + 1), side="left")
+
     @property
     def resources(self) -> Resources:
         """What the kernel needs; estimated."""

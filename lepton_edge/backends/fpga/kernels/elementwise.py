@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga.kernels.base import (
     Call,
@@ -52,6 +54,10 @@ class Join(Kernel):
     def outputs(self) -> tuple[Port, ...]:
         """See Kernel."""
         return (Port(self.out, self.pixels * self.channels, self.lanes),)
+
+    def needed(self, index: int) -> Array:
+        """See Kernel: word for word."""
+        return np.minimum(np.arange(1, self.outputs[0].words + 1), self.inputs[index].words)
 
     @property
     def folding(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -74,7 +75,7 @@ class MatrixVector(Kernel):
         """Inputs of a vector."""
         return int(self.weights.shape[1])
 
-    @property
+    @cached_property
     def weight_elem(self) -> Elem:
         """The type of a weight."""
         return Elem.for_values(self.weights)
@@ -96,11 +97,16 @@ class MatrixVector(Kernel):
 
     def foldings(self) -> Iterator[Kernel]:
         """See Kernel."""
-        styles = (True, False)
         for pe in divisors(self.rows):
             for simd in divisors(self.columns):
-                for is_dsp in styles:
-                    yield replace(self, pe=pe, simd=simd, is_dsp=is_dsp)
+                for is_dsp in (True, False):
+                    yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp)
+
+    def _folded(self, **folding: int) -> MatrixVector:
+        """Return another folding, which has the same weights and so the same weight type."""
+        kernel = replace(self, **folding)  # type: ignore[arg-type]
+        kernel.__dict__["weight_elem"] = self.weight_elem
+        return kernel
 
     @property
     def cycles(self) -> int:
@@ -196,7 +202,7 @@ class Depthwise(Kernel):
         """Window positions."""
         return int(self.weights.shape[1])
 
-    @property
+    @cached_property
     def weight_elem(self) -> Elem:
         """The type of a weight."""
         return Elem.for_values(self.weights)

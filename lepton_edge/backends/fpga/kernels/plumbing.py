@@ -172,6 +172,13 @@ class Concat(Kernel):
         for lanes in common_divisors(self.block_a, self.block_b):
             yield replace(self, lanes=lanes)
 
+    def needed(self, index: int) -> Array:
+        """See Kernel: a block of b follows a whole block of a."""
+        words = (self.block_a // self.lanes, self.block_b // self.lanes)
+        block, rest = np.divmod(np.arange(self.outputs[0].words), sum(words))
+        inside = rest + 1 if index == 0 else rest + 1 - words[0]
+        return block * words[index] + np.clip(inside, 0, words[index])
+
     @property
     def resources(self) -> Resources:
         """See Kernel."""

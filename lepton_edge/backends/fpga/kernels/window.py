@@ -127,15 +127,21 @@ class SlidingWindow(Pixels):
         return fill + self.out_size[0] * (max(write, read) + settle)
 
     def produced(self, consumed: Array) -> Array:
-        """See Kernel: a window follows once its last pixel has come."""
-        pixels = consumed // self.groups
-        rows, columns = np.divmod(pixels, self.width)
-        (out_h, out_w), (span_h, span_w) = self.out_size, self.extent
-        full_rows = np.clip((rows - span_h) // self.strides[0] + 1, 0, out_h)
-        is_partial = (full_rows < out_h) & (rows == full_rows * self.strides[0] + span_h - 1)
-        partial = np.clip((columns - span_w) // self.strides[1] + 1, 0, out_w)
-        done = full_rows * out_w + np.where(is_partial, partial, 0)
-        return done * self.taps * self.groups
+        """See Kernel: a row of windows starts once all its pixels have come.
+
+        Each word of the row then goes out in the same step in which a word of the next row's
+        pixels comes in, as long as there are any.
+        """
+        (out_h, out_w), row_words = self.out_size, self.width * self.groups
+        fill, step = self.extent[0] * row_words, self.strides[0] * row_words
+        out_row = out_w * self.taps * self.groups
+        beyond = np.asarray(consumed) - fill
+        row = np.clip(beyond // step, 0, out_h - 1)
+        read = beyond - row * step
+        rest = self.height * row_words - fill - (out_h - 1) * step
+        to_read = np.where(row == out_h - 1, rest, step)
+        written = np.where(read >= to_read, out_row, np.minimum(read, out_row))
+        return np.where(beyond < 0, 0, row * out_row + written)
 
     @property
     def resources(self) -> Resources:

@@ -1,0 +1,312 @@
+"""Folding: how much of each layer is computed at once, chosen against a board's budget.
+
+For a wanted number of cycles a frame, each actor takes the cheapest folding that is fast enough;
+multipliers move from DSP blocks to LUTs, cheapest first, until the DSP blocks suffice. The fastest
+network that fits is found by bisection over the cycle counts that foldings have.
+"""
+
+from __future__ import annotations
+
+import bisect
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lepton_edge.backends.boards import Board, Resources
+from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
+from lepton_edge.backends.fpga.kernels.base import Kernel
+from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
+from lepton_edge.backends.fpga.schedule import fifo_depths, latency_cycles
+from lepton_edge.errors import ConfigError, DoesNotFitError, UnknownNameError
+
+BUDGET_SHARE = {"lut": 0.7, "ff": 0.5, "dsp": 0.8, "bram36": 0.8, "uram": 0.8}
+"""Share of a board that a plan may take.
+
+Source: the utilisation guideline of AMD's UltraFast design methodology (UG949, report_failfast):
+beyond it, placement and timing become hard. It also leaves room for DMA and interconnect.
+"""
+
+MIN_DSP_BITS = 5
+"""Multipliers with a factor narrower than this are built from LUTs from the start."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a plan must reach.
+
+    Args:
+        cycles: most cycles a frame in steady state; None for as few as fit.
+        latency: most cycles from the first input to the last output; None for any.
+    """
+
+    cycles: int | None = None
+    latency: int | None = None
+
+
+Pins = Mapping[str, Mapping[str, int]]
+"""Folding parameters fixed by the user, by layer name."""
+
+
+@dataclass(frozen=True)
+class _Option:
+    cycles: int
+    resources: Resources
+    kernel: Kernel
+
+    @property
+    def is_dsp(self) -> bool:
+        return bool(getattr(self.kernel, "is_dsp", False))
+
+
+def budget_of(board: Board) -> Resources:
+    """Return what a plan may use of ``board``."""
+    has = board.resources
+    return Resources(
+        lut=int(has.lut * BUDGET_SHARE["lut"]),
+        ff=int(has.ff * BUDGET_SHARE["ff"]),
+        dsp=int(has.dsp * BUDGET_SHARE["dsp"]),
+        bram36=int(has.bram36 * BUDGET_SHARE["bram36"] * 2) / 2,
+        uram=int(has.uram * BUDGET_SHARE["uram"]),
+    )
+
+
+def plan(dataflow: Dataflow, budget: Resources, goal: Goal, pins: Pins | None = None) -> Dataflow:
+    """Return the network folded, connected, and with FIFO depths.
+
+    Args:
+        dataflow: as lowered.
+        budget: what the design may use.
+        goal: throughput or latency to reach, or as fast as fits.
+        pins: foldings that the user fixed.
+
+    Raises:
+        DoesNotFitError: no folding meets the goal within the budget; says by how much.
+        ConfigError: a pinned folding is not legal, with the legal values.
+    """
+    choices = _Choices(dataflow, budget, pins or {})
+    if goal.cycles is not None:
+        return _at_rate(choices, goal.cycles, budget)
+    candidates = choices.cycle_counts()
+    fits = [None] * len(candidates)  # type: list[Dataflow | None]
+
+    def meets(index: int) -> bool:
+        planned = choices.plan_for(candidates[index])
+        is_good = planned is not None and planned.resources.fits(budget)
+        fits[index] = planned if is_good else None
+        return is_good
+
+    index = bisect.bisect_left(range(len(candidates)), True, key=meets)
+    if index == len(candidates):
+        raise _does_not_fit(choices, candidates[-1], budget)
+    meets(index)
+    best = fits[index]
+    if best is None:
+        raise _does_not_fit(choices, candidates[-1], budget)
+    if goal.latency is None:
+        return best
+    return _within_latency(choices, candidates[index:], goal.latency, best)
+
+
+def _at_rate(choices: _Choices, cycles: int, budget: Resources) -> Dataflow:
+    planned = choices.plan_for(cycles)
+    if planned is None:
+        slowest = choices.fastest_bottleneck()
+        raise DoesNotFitError(
+            f"layer {slowest[0]!r} takes at least {slowest[1]} cycles a frame; the goal allows {cycles}",
+            where=choices.dataflow.name,
+            hint=f"ask for a lower rate: at most one frame in {slowest[1]} cycles",
+        )
+    if not planned.resources.fits(budget):
+        raise _does_not_fit(choices, cycles, budget)
+    return planned
+
+
+def _within_latency(
+    choices: _Choices, candidates: list[int], limit: int, fastest: Dataflow
+) -> Dataflow:
+    """Return the slowest, and so the smallest, plan that meets the latency."""
+    best = fastest
+    reached = latency_cycles(fastest)
+    if reached > limit:
+        raise DoesNotFitError(
+            f"the fastest design that fits takes {reached} cycles from input to output; "
+            f"the goal allows {limit}",
+            where=choices.dataflow.name,
+            hint="allow more latency, raise the clock, or choose a larger board",
+        )
+    low, high = 0, len(candidates) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        planned = choices.plan_for(candidates[middle])
+        if planned is not None and latency_cycles(planned) <= limit:
+            best, low = planned, middle
+        else:
+            high = middle - 1
+    return best
+
+
+class _Choices:
+    """The foldings of every actor, ready for quick choice."""
+
+    def __init__(self, dataflow: Dataflow, budget: Resources, pins: Pins) -> None:
+        self.dataflow = dataflow
+        self.budget = budget
+        _check_pins(dataflow, pins)
+        self.options: dict[str, dict[bool, list[_Option]]] = {
+            actor.name: self._front(actor, pins.get(actor.layer, {})) for actor in dataflow.actors
+        }
+
+    def _front(self, actor: Actor, pinned: Mapping[str, int]) -> dict[bool, list[_Option]]:
+        """Options by multiplier style, by falling cycles, each dearer than the one before."""
+        found = [_Option(k.cycles, k.resources, k) for k in actor.kernel.foldings() if _is_pinned(k, pinned)]
+        fronts: dict[bool, list[_Option]] = {}
+        for style in (True, False):
+            ranked = sorted(
+                (o for o in found if o.is_dsp == style), key=lambda o: (o.cycles, self.cost(o.resources))
+            )
+            front: list[_Option] = []
+            for option in reversed(ranked):
+                while front and self.cost(front[-1].resources) >= self.cost(option.resources):
+                    front.pop()
+                front.append(option)
+            if front:
+                fronts[style] = front
+        return fronts
+
+    def cost(self, amount: Resources) -> float:
+        """Return the largest shares of the budget, added up."""
+        shares = amount.utilisation(self.budget)
+        return sum(min(v, 1e6) for v in shares.values())
+
+    def cycle_counts(self) -> list[int]:
+        """Return the cycle counts that some folding has, ascending, from the fastest possible."""
+        counts = {o.cycles for fronts in self.options.values() for f in fronts.values() for o in f}
+        floor = self.fastest_bottleneck()[1]
+        return sorted(c for c in counts if c >= floor)
+
+    def fastest_bottleneck(self) -> tuple[str, int]:
+        """Return the layer that is slowest when everything is as fast as it can be, and its cycles."""
+        fastest = {
+            actor.layer: min(f[-1].cycles for f in self.options[actor.name].values())
+            for actor in self.dataflow.actors
+        }
+        slowest = max(fastest, key=lambda layer: fastest[layer])
+        return slowest, fastest[slowest]
+
+    def plan_for(self, cycles: int) -> Dataflow | None:
+        """Return the cheapest network with at most ``cycles`` a frame, or None if there is none."""
+        chosen: dict[str, dict[bool, _Option]] = {}
+        for name, fronts in self.options.items():
+            chosen[name] = {
+                style: option
+                for style, front in fronts.items()
+                if (option := _cheapest(front, cycles)) is not None
+            }
+            if not chosen[name]:
+                return None
+        styles = self._styles(chosen)
+        planned = connect(self.dataflow.with_kernels(lambda a: chosen[a.name][styles[a.name]].kernel))
+        return replace(planned, depths=fifo_depths(planned))
+
+    def _styles(self, chosen: Mapping[str, Mapping[bool, _Option]]) -> dict[str, bool]:
+        """Put multipliers into DSP blocks as far as they last, else into LUTs."""
+        styles = {name: _prefers_dsp(options) for name, options in chosen.items()}
+        used = sum(chosen[n][s].resources.dsp for n, s in styles.items())
+        movable = sorted(
+            (n for n, s in styles.items() if s and False in chosen[n]),
+            key=lambda n: _lut_price(chosen[n]),
+        )
+        for name in movable:
+            if used <= self.budget.dsp:
+                break
+            used -= chosen[name][True].resources.dsp - chosen[name][False].resources.dsp
+            styles[name] = False
+        return styles
+
+
+def _prefers_dsp(options: Mapping[bool, _Option]) -> bool:
+    if True not in options:
+        return False
+    kernel = options[True].kernel
+    is_narrow = isinstance(kernel, MatrixVector | Depthwise) and (
+        min(kernel.weight_elem.bits, kernel.x.bits) < MIN_DSP_BITS
+    )
+    return not (is_narrow and False in options)
+
+
+def _lut_price(options: Mapping[bool, _Option]) -> float:
+    """LUTs paid for each DSP block freed."""
+    saved = options[True].resources.dsp - options[False].resources.dsp
+    return (options[False].resources.lut - options[True].resources.lut) / max(saved, 1)
+
+
+def _cheapest(front: list[_Option], cycles: int) -> _Option | None:
+    """Return the first (cheapest) option of a front, by falling cycles, that is fast enough."""
+    index = bisect.bisect_left(front, -cycles, key=lambda o: -o.cycles)
+    return front[index] if index < len(front) else None
+
+
+def _does_not_fit(choices: _Choices, cycles: int, budget: Resources) -> DoesNotFitError:
+    planned = choices.plan_for(cycles)
+    if planned is None:
+        planned = connect(choices.dataflow)
+    excess = planned.resources.excess(budget)
+    needs = planned.resources.as_dict()
+    has = budget.as_dict()
+    parts = [f"{name} {needs[name]:g} of {has[name]:g}" for name in excess]
+    worst = next(iter(excess), "lut")
+    largest = max(planned.actors, key=lambda a: a.kernel.resources.as_dict()[worst])
+    return DoesNotFitError(
+        f"at {cycles} cycles a frame the design needs {', '.join(parts)} (estimated, of what a plan "
+        f"may use); most {worst} goes to layer {largest.layer!r} "
+        f"({largest.kernel.resources.as_dict()[worst]:g})",
+        where=choices.dataflow.name,
+        hint="ask for a lower rate, quantise to fewer bits, or choose a larger board "
+        "(lepton-edge boards)",
+    )
+
+
+def _is_pinned(kernel: Kernel, pinned: Mapping[str, int]) -> bool:
+    folding = kernel.folding
+    return all(folding[k] == v for k, v in pinned.items() if k in folding)
+
+
+def _check_pins(dataflow: Dataflow, pins: Pins) -> None:
+    layers = {actor.layer for actor in dataflow.actors}
+    for layer, pinned in pins.items():
+        if layer not in layers:
+            raise UnknownNameError.of("layer", layer, layers)
+        kernels = [a.kernel for a in dataflow.actors if a.layer == layer]
+        for key, value in pinned.items():
+            legal = sorted({f.folding[key] for k in kernels for f in k.foldings() if key in f.folding})
+            if value not in legal:
+                raise ConfigError(
+                    f"{key} = {value} is not a folding of this layer; wanted one of "
+                    f"{', '.join(map(str, legal)) or 'no such parameter'}",
+                    where=f"layer {layer!r}",
+                )
+        if not all(any(_is_pinned(f, pinned) for f in k.foldings()) for k in kernels):
+            raise ConfigError("the pinned parameters exclude each other", where=f"layer {layer!r}")
+
+
+def read_pins(path: Path) -> dict[str, dict[str, int]]:
+    """Read pinned foldings: a TOML table for each layer, with pe, simd, lanes or dsp (0 or 1).
+
+    Raises:
+        ConfigError: the file cannot be read, or holds something else.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not a TOML file: {error}", where=str(path)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", where=str(path)) from None
+    for layer, table in document.items():
+        if not isinstance(table, dict) or not all(type(v) is int for v in table.values()):
+            raise ConfigError(
+                "wanted a table of whole numbers, such as pe = 4",
+                where=f"{path}: layer {layer!r}",
+                hint='["conv1"]\npe = 4\nsimd = 8',
+            )
+    return document
