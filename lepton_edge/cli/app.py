@@ -152,7 +152,7 @@ def compile_command(
         typer.Option(metavar="FILE", help="TOML with foldings that you choose, by layer."),
     ] = None,
     samples: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Samples to prove in C simulation.")
+        int, typer.Option(callback=_positive, metavar="N", help="Samples to prove in C simulation.")
     ] = 32,
     no_csim: Annotated[bool, typer.Option("--no-csim", help="Do not run C simulation.")] = False,
     keep_stages: Annotated[
@@ -225,7 +225,9 @@ def run(
 @app.command(epilog=_EXAMPLES["verify"])
 def verify(
     artifact: ArtifactDir,
-    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Samples to compare.")] = 100,
+    samples: Annotated[
+        int, typer.Option(callback=_positive, metavar="N", help="Samples to compare.")
+    ] = 100,
     input_: Annotated[
         Path | None,
         typer.Option("--input", "-i", metavar="FILE", help="Inputs to compare on: .npz or .npy."),

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 import typer
 
@@ -35,9 +36,7 @@ def launch(argv: list[str]) -> int:
     Returns:
         The exit status.
     """
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # a stream that somebody has put in its place
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    _prepare_streams()
     try:
         with sigterm_raises():
             return _run(argv)
@@ -45,6 +44,15 @@ def launch(argv: list[str]) -> int:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+
+
+def _prepare_streams() -> None:
+    """See that any text can be written to stdout and stderr, whatever they are."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this process
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            getattr(sys, name).reconfigure(errors="replace")
 
 
 def _run(argv: list[str]) -> int:
@@ -70,7 +78,7 @@ def _attempt(argv: list[str]) -> int | LeptonError:
     except LeptonError as error:
         return error
     except _CLICK_ERROR as error:
-        return _usage_error(error)
+        return _usage_error(argv, error)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever a command forgot to expect
@@ -78,10 +86,11 @@ def _attempt(argv: list[str]) -> int | LeptonError:
     return status if isinstance(status, int) else 0  # INTERRUPTED where typer caught it itself
 
 
-def _usage_error(error: Exception) -> UserError:
+def _usage_error(argv: list[str], error: Exception) -> UserError:
     context = getattr(error, "ctx", None)
+    names = [word for word in argv[:1] if not word.startswith("-")]
     message: str = getattr(error, "format_message", error.__str__)()
-    command = context.command_path if context else "lepton-edge"
+    command = context.command_path if context else " ".join(["lepton-edge", *names])
     what = message[:1].lower() + message[1:].removesuffix(".")
     return UserError(what, where=command, hint=f"{command} --help")
 

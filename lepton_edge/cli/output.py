@@ -73,7 +73,7 @@ def render_text(view: RenderableType, stream: IO[str]) -> str:
         emoji=False,
     )
     with console.capture() as captured:
-        console.print(view)
+        console.print(view, crop=False)
     if is_terminal:
         return captured.get()
     return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())

@@ -73,6 +73,11 @@ def _stack(*views: RenderableType | None) -> Group:
     return Group(*(Padding(view, (0, 0, 1, 0)) for view in shown[:-1]), *shown[-1:])
 
 
+def _unwrapped(text: str) -> Text:
+    """Show a line as it is: what may hold a path must stay fit for copying."""
+    return Text(text, no_wrap=True, overflow="ignore")
+
+
 def _listing(title: str, lines: Sequence[str]) -> Text | None:
     if not lines:
         return None
@@ -100,7 +105,7 @@ def compiled(report: Report, root: Path | None, budget: Mapping[str, float] | No
         verification_table(report),
         fallbacks_list(report),
         _listing("warnings", report.warnings),
-        Text(end),
+        _unwrapped(end),
     )
 
 
@@ -253,7 +258,7 @@ def ran(outputs: Mapping[str, Array], level: str, path: Path | None) -> Group:
             lines.append(f"  {kind}: {shown}{'  …' if len(array) > NUM_SHOWN else ''}")
     if path is not None:
         lines.append(f"written to {path}")
-    return Group(*map(Text, lines))
+    return Group(*map(_unwrapped, lines))
 
 
 # boards

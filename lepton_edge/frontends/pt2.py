@@ -44,14 +44,20 @@ _ARITHMETIC = re.compile(r"[0-9 ,()+-]*")
 _HINT = "save it again with torch.export.save(torch.export.export(module, inputs), 'model.pt2')"
 
 
-def check_archive(data: bytes) -> bytes:
+SAMPLES = "data/sample_inputs/model.pt"
+"""The member that torch unpickles if it cannot load it as tensors."""
+
+
+def check_archive(data: bytes) -> tuple[bytes, bytes]:
     """Check that reading an archive runs no code of its author.
 
     Args:
         data: the file.
 
     Returns:
-        The member that holds the sample inputs, which the caller must load as tensors only.
+        The archive, written anew from the members that were checked (two readers can see
+        different members in one crafted file); and its sample inputs, which the caller must
+        try to load as tensors before torch does.
 
     Raises:
         ImportModelError: the file is no torch.export archive, or is damaged.
@@ -60,7 +66,7 @@ def check_archive(data: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = _member_names(archive)
-            for name in ("archive_version", "models/model.json", "data/sample_inputs/model.pt"):
+            for name in ("archive_version", "models/model.json", SAMPLES):
                 if name not in names:
                     raise ImportModelError(
                         f"is a zip archive without {name!r}: not what torch.export.save of "
@@ -71,7 +77,7 @@ def check_archive(data: bytes) -> bytes:
                 if name.endswith("_config.json"):
                     _check_config(name, _json(archive, member))
             _check_program(archive.read(names["models/model.json"]))
-            return archive.read(names["data/sample_inputs/model.pt"])
+            return _copied(archive, names), archive.read(names[SAMPLES])
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise ImportModelError(
             f"is not a torch.export archive, or is damaged: {error}", hint=_HINT
@@ -99,6 +105,14 @@ def _member_names(archive: zipfile.ZipFile) -> dict[str, str]:
             )
         names[name] = member.filename
     return names
+
+
+def _copied(archive: zipfile.ZipFile, names: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as copy:
+        for name, member in names.items():
+            copy.writestr(f"program/{name}", archive.read(member))
+    return buffer.getvalue()
 
 
 def _json(archive: zipfile.ZipFile, member: str) -> Any:

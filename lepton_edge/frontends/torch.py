@@ -66,9 +66,8 @@ def import_pt2(source: Path) -> Graph:
     """
     source = Path(source)
     try:
-        data = _read(source)
-        samples = check_archive(data)
-        program = _load(_torch(), data, samples)
+        archive, samples = check_archive(_read(source))
+        program = _load(_torch(), archive, samples)
         return _to_graph(_export(program, None, source.stem), source.stem)
     except LeptonError as error:
         raise error.at(str(source)) from None
@@ -109,7 +108,7 @@ def _one_sample(inputs: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
     return tuple(inputs)
 
 
-def _load(torch_: Any, data: bytes, samples: bytes) -> Any:
+def _load(torch_: Any, archive: bytes, samples: bytes) -> Any:
     """Load a checked archive; its sample inputs must be tensors."""
     with _quiet():
         try:
@@ -120,7 +119,7 @@ def _load(torch_: Any, data: bytes, samples: bytes) -> Any:
                 hint="export with tensors as inputs",
             ) from None
         try:
-            return torch_.export.load(io.BytesIO(data))
+            return torch_.export.load(io.BytesIO(archive))
         except Exception as error:  # noqa: BLE001
             raise ImportModelError(
                 f"torch cannot read the program: {_first_line(error)}",

@@ -8,7 +8,8 @@ from functools import cached_property
 
 from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga.kernels.base import Kernel, Port, fifo
-from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd, Fork, converters
+from lepton_edge.backends.fpga.kernels.plumbing import Fork, converters
+from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.errors import InternalError
 from lepton_edge.ir.types import Array
 
@@ -141,6 +142,8 @@ def connect(dataflow: Dataflow) -> Dataflow:
             kernel = replace(kernel, lanes=lanes[actor.inputs[0]])
         inputs = []
         for stream, port in zip(actor.inputs, kernel.inputs, strict=True):
+            if lanes.get(stream, port.lanes) != port.lanes and _is_channelwise(dataflow, stream):
+                raise InternalError(f"{actor.name} must have the lanes of the window that it reads")
             for converter in converters(port.elem, port.elements, lanes.get(stream, port.lanes), port.lanes):
                 converted = f"{stream}_x{port.lanes}"
                 name = f"{actor.name}_width" + (f"_{len(inputs)}" if len(actor.inputs) > 1 else "")
@@ -155,6 +158,12 @@ def connect(dataflow: Dataflow) -> Dataflow:
     return connected
 
 
+def _is_channelwise(dataflow: Dataflow, stream: str) -> bool:
+    """Whether the order of a stream's words depends on its lanes, so that none may convert it."""
+    kernel = dataflow.writer[stream][0].kernel
+    return isinstance(kernel, SlidingWindow) and kernel.is_channelwise
+
+
 def _check(dataflow: Dataflow) -> None:
     """Every stream has one writer and one reader that agree on elements and width."""
     for stream in dataflow.streams:
@@ -163,8 +172,3 @@ def _check(dataflow: Dataflow) -> None:
             raise InternalError(
                 f"{writer.name} writes {out} but {reader.name} reads {into}", where=f"stream {stream}"
             )
-
-
-def is_axis(actor: Actor) -> bool:
-    """Whether ``actor`` is an AXI-Stream end."""
-    return isinstance(actor.kernel, AxisEnd)

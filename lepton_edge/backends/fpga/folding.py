@@ -11,14 +11,16 @@ import bisect
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from lepton_edge.backends.boards import Board, Resources
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
 from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
+from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule import fifo_depths, latency_cycles
-from lepton_edge.errors import ConfigError, DoesNotFitError, UnknownNameError
+from lepton_edge.errors import ConfigError, DoesNotFitError, InternalError, UnknownNameError
 
 BUDGET_SHARE = {"lut": 0.7, "ff": 0.5, "dsp": 0.8, "bram36": 0.8, "uram": 0.8}
 """Share of a board that a plan may take.
@@ -50,13 +52,27 @@ Pins = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class _Option:
-    cycles: int
-    resources: Resources
+    """One folding of an actor, with the window in front of it where the two must agree."""
+
     kernel: Kernel
+    window: SlidingWindow | None
+
+    @cached_property
+    def cycles(self) -> int:
+        return max(self.kernel.cycles, self.window.cycles if self.window else 0)
+
+    @cached_property
+    def resources(self) -> Resources:
+        return self.kernel.resources + (self.window.resources if self.window else Resources())
 
     @property
     def is_dsp(self) -> bool:
         return bool(getattr(self.kernel, "is_dsp", False))
+
+    def kernels(self, name: str, window_name: str | None) -> dict[str, Kernel]:
+        """Return the kernels that the option chooses, by actor name."""
+        chosen = {name: self.kernel}
+        return {**chosen, window_name: self.window} if window_name and self.window else chosen
 
 
 def budget_of(board: Board) -> Resources:
@@ -153,13 +169,21 @@ class _Choices:
         self.dataflow = dataflow
         self.budget = budget
         _check_pins(dataflow, pins)
+        self.windows = _channelwise_windows(dataflow)
         self.options: dict[str, dict[bool, list[_Option]]] = {
-            actor.name: self._front(actor, pins.get(actor.layer, {})) for actor in dataflow.actors
+            actor.name: self._front(actor, pins.get(actor.layer, {}))
+            for actor in dataflow.actors
+            if actor.name not in {window.name for window in self.windows.values()}
         }
 
     def _front(self, actor: Actor, pinned: Mapping[str, int]) -> dict[bool, list[_Option]]:
         """Options by multiplier style, by falling cycles, each dearer than the one before."""
-        found = [_Option(k.cycles, k.resources, k) for k in actor.kernel.foldings() if _is_pinned(k, pinned)]
+        window = self.windows.get(actor.name)
+        found = [
+            _Option(k, _window_for(window.kernel, k) if window else None)
+            for k in actor.kernel.foldings()
+            if _is_pinned(k, pinned)
+        ]
         fronts: dict[bool, list[_Option]] = {}
         for style in (True, False):
             ranked = sorted(
@@ -190,6 +214,7 @@ class _Choices:
         fastest = {
             actor.layer: min(f[-1].cycles for f in self.options[actor.name].values())
             for actor in self.dataflow.actors
+            if actor.name in self.options
         }
         slowest = max(fastest, key=lambda layer: fastest[layer])
         return slowest, fastest[slowest]
@@ -206,7 +231,11 @@ class _Choices:
             if not chosen[name]:
                 return None
         styles = self._styles(chosen)
-        planned = connect(self.dataflow.with_kernels(lambda a: chosen[a.name][styles[a.name]].kernel))
+        kernels: dict[str, Kernel] = {}
+        for name, style in styles.items():
+            window = self.windows.get(name)
+            kernels |= chosen[name][style].kernels(name, window.name if window else None)
+        planned = connect(self.dataflow.with_kernels(lambda actor: kernels[actor.name]))
         return replace(planned, depths=fifo_depths(planned))
 
     def _styles(self, chosen: Mapping[str, Mapping[bool, _Option]]) -> dict[str, bool]:
@@ -223,6 +252,28 @@ class _Choices:
             used -= chosen[name][True].resources.dsp - chosen[name][False].resources.dsp
             styles[name] = False
         return styles
+
+
+def _channelwise_windows(dataflow: Dataflow) -> dict[str, Actor]:
+    """Return the window in front of each actor that reads windows channel group by channel group.
+
+    The order of the words depends on the lanes, so both must have the same.
+    """
+    return {
+        actor.name: writer
+        for actor in dataflow.actors
+        for stream in actor.inputs
+        if stream in dataflow.writer
+        and isinstance((writer := dataflow.writer[stream][0]).kernel, SlidingWindow)
+        and writer.kernel.is_channelwise
+    }
+
+
+def _window_for(window: Kernel, reader: Kernel) -> SlidingWindow:
+    """Return ``window`` with the lanes of its reader."""
+    if not isinstance(window, SlidingWindow):
+        raise InternalError(f"{window.kind} is not a sliding window")
+    return replace(window, lanes=reader.inputs[0].lanes)
 
 
 def _prefers_dsp(options: Mapping[bool, _Option]) -> bool:

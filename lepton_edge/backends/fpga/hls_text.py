@@ -6,16 +6,14 @@ each call what it computes, in the user's own layer names. `hls/` holds the kern
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from lepton_edge.backends.boards import Board
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
 from lepton_edge.backends.fpga.kernels.base import Port, Table
-from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
 from lepton_edge.backends.fpga.kernels.requantize import Lookup, Threshold
 from lepton_edge.data import data_dir
 from lepton_edge.ir.types import Array
@@ -498,18 +496,3 @@ g++ -std=c++14 -O2 -Wno-unknown-pragmas -Isim -Iinclude src/*.cpp testbench/*.cp
 |---|---|---|---|---|
 {rows}
 """
-
-
-def kernel_sources_exist() -> bool:
-    """Whether the kernel library that projects include is where it should be."""
-    return (Path(data_dir("hls")) / "include" / "lepton" / "mvu.hpp").is_file()
-
-
-def describe_ports(dataflow: Dataflow) -> Mapping[str, tuple[Port, int]]:
-    """Return each AXI-Stream port with its data width in bits."""
-    result: dict[str, tuple[Port, int]] = {}
-    for actor in dataflow.actors:
-        if isinstance(actor.kernel, AxisEnd):
-            name = actor.inputs[0] if actor.kernel.is_input else actor.outputs[0]
-            result[name] = (actor.kernel.inputs[0], actor.kernel.axis_width)
-    return result

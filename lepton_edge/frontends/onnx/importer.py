@@ -113,6 +113,7 @@ class Importer:
         self._placed: dict[str, str] = {}
         self._producers: dict[str, tuple[Op, tuple[str, ...]]] = {}
         self._name_counts: dict[str, int] = {}
+        self._node_names: set[str] = set()
 
     def _outputs(self) -> Iterator[str]:
         return (v for node in self.nodes for v in node.output if v)
@@ -153,11 +154,13 @@ class Importer:
     def _view(self, proto: onnx.NodeProto) -> NodeView:
         raw = proto.name or next((v for v in proto.output if v), proto.op_type)
         name = readable_name(raw)
-        count = self._name_counts.get(name, 0)
-        self._name_counts[name] = count + 1
-        if count:
-            name = f"{name}~{count}"
-        return NodeView(self, proto, name, self.opsets.get(node_domain(proto), 1))
+        unique, count = name, self._name_counts.get(name, 0)
+        while unique in self._node_names:
+            count += 1
+            unique = f"{name}_{count}"
+        self._name_counts[name] = count
+        self._node_names.add(unique)
+        return NodeView(self, proto, unique, self.opsets.get(node_domain(proto), 1))
 
     @staticmethod
     def _is_static_kind(view: NodeView) -> bool:
@@ -193,6 +196,8 @@ class Importer:
         if any(isinstance(v, str) for v in inputs):
             return False
         statics = [v if isinstance(v, Static) else None for v in inputs]
+        if kind != "Constant" and statics[:1] in ([], [None]):
+            raise view.wrong("input 0 is missing")
         first = statics[0] if statics else None
         if kind in MOVES and first is not None and first.quant is not None:
             rest = [v.array if v else None for v in statics[1:]]

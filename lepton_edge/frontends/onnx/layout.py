@@ -52,7 +52,7 @@ def weights_channels_last(weights: Static) -> Static:
     if len(weights.shape) == 3:
         o, c, k = weights.shape
         weights = weights.reshaped(o, c, 1, k)
-    return weights.transposed(0, 2, 3, 1)
+    return weights.transposed(0, 2, 3, 1).scaled_by_row()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import stat
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def _first_bytes(data: bytes) -> str:
     head = data[:16]
     if head.startswith(b"PK"):
         return "it is a zip archive (a PyTorch file?)"
-    if head.startswith(b"version https://git-lfs"):
+    if data.startswith(b"version https://git-lfs"):
         return "it is a git-lfs pointer; run git lfs pull"
     if all(32 <= byte < 127 or byte in b"\r\n\t" for byte in head):
         return f"it is text that begins {head.decode('ascii')!r}"
@@ -175,9 +176,10 @@ def _external_bytes(
             f"keeps its data in {location!r}; wanted a file beside the model", where=where
         )
     root = base_dir.resolve()
-    path = (root / place).resolve()
-    if not path.is_relative_to(root) or not path.is_file():
-        found = "does not exist there" if path.is_relative_to(root) else "leads out of it"
+    path = Path(os.path.realpath(root / place))
+    is_inside = path.is_relative_to(root)
+    if not is_inside or not _is_file(path):
+        found = "does not exist there" if is_inside else "leads out of it"
         raise ImportModelError(
             f"keeps its data in {location!r} in the model's directory, which {found}",
             where=where,
@@ -201,6 +203,13 @@ def _external_bytes(
     if len(data) != length:
         raise ImportModelError(f"{location!r} ended after {len(data)} bytes", where=where)
     return data
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a loop of links
+        return False
 
 
 def _whole(text: str, key: str, where: str) -> int:

@@ -61,6 +61,12 @@ class Static:
             return Static(move(self.real), name, key=key)
         return replace(self, array=move(self.array), name=name, quant=quant, key=key)
 
+    def scaled_by_row(self) -> Static:
+        """Return this constant if its scales run along axis 0, or there is one; else as floats."""
+        if self.quant is None or self.quant.axis in (None, 0):
+            return self
+        return Static(self.real, self.name, key=f"{self.key}\0real")
+
     def transposed(self, *perm: int) -> Static:
         """Return this constant with its axes in another order."""
         return self.moved("t" + "".join(map(str, perm)), lambda a: a.transpose(perm))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
@@ -116,7 +117,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no shape": (header("'x'"), "damaged: "),
     "no type": (header("(1,)", "'nonsense'"), "damaged: "),
     "code for a header": (header("__import__('os').abort()"), "damaged: "),
-    "version 9": (b"\x93NUMPY\x09\x00" + bytes(60), "damaged: "),
+    "version 9": (b"\x93NUMPY\x09\x00" + bytes(60), "its format version (9, 0) is not known"),
     "other name, two inputs": (npz(a=np.zeros(1), b=np.zeros(1)), "its arrays do not match"),
 }
 
@@ -211,10 +212,8 @@ def test_a_damaged_byte_never_gives_another_exception(
     path = tmp_path_factory.getbasetemp() / "damaged.npz"
     path.write_bytes(damaged)
 
-    try:
+    with contextlib.suppress(UserError):
         load_arrays(path, [IMAGE])
-    except UserError as error:
-        assert error.where == str(path)
 
 
 def test_messages_are_golden(tmp_path: Path, golden: Callable[[str, str], None]) -> None:

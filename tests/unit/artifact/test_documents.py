@@ -125,8 +125,7 @@ def test_the_keys_of_a_report_are_those_of_the_design() -> None:
         (
             ("metrics", 0, "evidence"),
             "guessed",
-            "key 'metrics[0].evidence': wanted one of measured, simulated, synthesised, "
-            "estimated, found 'guessed'",
+            "key 'metrics[0].evidence': wanted one of measured, simulated, synthesised, estimated",
         ),
         (("metrics", 0, "colour"), "red", "unknown key 'metrics[0].colour'"),
         (("layers", 0, "cycles"), -1, "key 'layers[0].cycles': wanted a whole number, 0 or more"),

@@ -39,6 +39,12 @@ with store.ArtifactWriter(Path(sys.argv[1])) as writer:
     writer.commit(Manifest("net", "fpga", "b", 1.0, "ab", (spec,), (spec,)), Report("n", "t", "b"))
 """
 
+KILL_BETWEEN_RENAMES = (
+    "swap._exchange = lambda *_: False; before = Path.rename; "
+    "Path.rename = lambda a, b: os.kill(os.getpid(), signal.SIGKILL) "
+    "if '.partial-' in a.name else before(a, b)"
+)
+
 
 def write(output: Path, text: str = "old") -> store.StoredArtifact:
     with ArtifactWriter(output) as writer:
@@ -120,9 +126,13 @@ def test_what_the_user_added_is_kept_but_scratch_is_not(tmp_path: Path) -> None:
 def test_an_exception_leaves_the_old_artifact_and_no_rest(tmp_path: Path) -> None:
     write(tmp_path / "net", "old")
 
-    with pytest.raises(KeyError), ArtifactWriter(tmp_path / "net") as writer:
-        (writer.root / "half").write_text("x")
-        raise KeyError
+    def fail() -> None:
+        with ArtifactWriter(tmp_path / "net") as writer:
+            (writer.root / "half").write_text("x")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
 
     assert source(tmp_path / "net") == "old"
     assert names(tmp_path) == ["net"]
@@ -151,10 +161,14 @@ def test_a_directory_with_other_files_is_refused_before_the_work(tmp_path: Path)
 def test_files_that_appear_during_the_work_are_not_deleted(tmp_path: Path) -> None:
     output = tmp_path / "net"
 
-    with pytest.raises(UserError, match="not empty"), ArtifactWriter(output) as writer:
-        output.mkdir()
-        (output / "thesis.tex").write_text("years of work")
-        writer.commit(MANIFEST, REPORT)
+    def work() -> None:
+        with ArtifactWriter(output) as writer:
+            output.mkdir()
+            (output / "thesis.tex").write_text("years of work")
+            writer.commit(MANIFEST, REPORT)
+
+    with pytest.raises(UserError, match="not empty"):
+        work()
 
     assert names(output) == ["thesis.tex"]
     assert names(tmp_path) == ["net"]
@@ -165,7 +179,7 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="wanted a directory to write, found a file"):
         ArtifactWriter(tmp_path / "net").__enter__()
-    with pytest.raises(UserError, match="cannot be written: (Not a directory|File exists)"):
+    with pytest.raises(UserError, match=r"cannot be written: (Not a directory|File exists)"):
         ArtifactWriter(tmp_path / "net" / "below").__enter__()
 
 
@@ -220,7 +234,7 @@ def test_other_os_errors_pass_through(tmp_path: Path) -> None:
 
 
 def test_without_exchange_two_renames_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swap, "_exchange", lambda new, path: False)
+    monkeypatch.setattr(swap, "_exchange", lambda *_: False)
     write(tmp_path / "net", "old")
 
     write(tmp_path / "net", "new")
@@ -233,7 +247,7 @@ def test_a_failing_second_rename_restores_the_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "net", "old")
-    monkeypatch.setattr(swap, "_exchange", lambda new, path: False)
+    monkeypatch.setattr(swap, "_exchange", lambda *_: False)
     rename = Path.rename
 
     def fail_for_partial(self: Path, target: Path) -> Path:
@@ -266,9 +280,7 @@ def test_a_swap_killed_between_its_renames_is_recovered(tmp_path: Path) -> None:
         "store._hash_files = lambda root: os.kill(os.getpid(), signal.SIGKILL)",
         "swap.copy_entry = lambda *_: os.kill(os.getpid(), signal.SIGKILL)",
         "swap._exchange = lambda *_: os.kill(os.getpid(), signal.SIGKILL)",
-        "swap._exchange = lambda *_: False; before = Path.rename; "
-        "Path.rename = lambda a, b: os.kill(os.getpid(), signal.SIGKILL) "
-        "if '.partial-' in a.name else before(a, b)",
+        KILL_BETWEEN_RENAMES,
     ],
 )
 def test_kill_9_leaves_the_old_artifact_intact(
@@ -285,7 +297,7 @@ def test_kill_9_leaves_the_old_artifact_intact(
     assert source(output) == "old"
     assert (output / "mine.txt").read_text() == "kept"
     if not has_exchange:
-        monkeypatch.setattr(swap, "_exchange", lambda new, path: False)
+        monkeypatch.setattr(swap, "_exchange", lambda *_: False)
     write(output, "newer")
     assert source(output) == "newer"
     assert (output / "mine.txt").read_text() == "kept"
@@ -347,7 +359,7 @@ def test_many_commits_at_once_are_never_mixed(
     tmp_path: Path, has_exchange: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not has_exchange:
-        monkeypatch.setattr(swap, "_exchange", lambda new, path: False)
+        monkeypatch.setattr(swap, "_exchange", lambda *_: False)
     output = tmp_path / "net"
     failures: list[BaseException] = []
 
@@ -358,7 +370,7 @@ def test_many_commits_at_once_are_never_mixed(
                     for name in ("a", "b"):
                         (writer.root / name).write_text(f"{index} {turn}")
                     writer.commit(MANIFEST, REPORT)
-        except BaseException as failure:
+        except BaseException as failure:  # noqa: BLE001 - told by the test
             failures.append(failure)
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
@@ -403,7 +415,7 @@ def test_what_is_no_artifact_is_refused_with_a_hint(tmp_path: Path) -> None:
         load_artifact(tmp_path / "nowhere")
     with pytest.raises(ArtifactError, match="found a file"):
         load_artifact(tmp_path / "file")
-    with pytest.raises(ArtifactError, match="manifest.json is missing"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json is missing"):
         load_artifact(tmp_path)
 
     assert "lepton-edge compile" in nothing.value.hint

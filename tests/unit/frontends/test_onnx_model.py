@@ -78,8 +78,14 @@ def test_helper_nodes_carry_the_name_of_their_layer():
 
 
 def test_nodes_of_one_name_are_told_apart():
-    nodes = [helper.make_node("Relu", ["x"], ["a"], "n"), helper.make_node("Abs", ["a"], ["y"], "n")]
-    assert [n.name for n in load(nodes, [("x", [1])]).nodes] == ["n", "n~1"]
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], "n"),
+        helper.make_node("Abs", ["a"], ["y"], "n"),
+    ]
+    nodes.append(helper.make_node("Neg", ["y"], ["z"], "n_1"))
+    graph = load(nodes, [("x", [1])], ["z"])
+    assert [n.name for n in graph.nodes] == ["n", "n_1", "n_1_1"]
+    assert [n.sources for n in graph.nodes] == [("n",), ("n_1",), ("n_1_1",)]
 
 
 def test_constants_of_the_user_and_of_the_importer_are_told_apart():
@@ -246,7 +252,8 @@ def test_names_that_are_not_text():
 def test_long_chains_import_quickly():
     count = 10_000
     nodes = [
-        helper.make_node("Relu", [f"v{i}"], [f"v{i + 1}"], "same name") for i in reversed(range(count))
+        helper.make_node("Relu", [f"v{i}"], [f"v{i + 1}"], "same name")
+        for i in reversed(range(count))
     ]
     model = model_of(nodes, [("v0", [1, 3])], [f"v{count}"])
     begin = time.perf_counter()

@@ -74,7 +74,9 @@ def test_weights_of_a_convolution_arrive_as_codes_channels_last(load):
     assert quant == QuantType(8, True, tuple(scales.tolist()), (0,), 0)
     node = next(n for n in graph.nodes if isinstance(n.op, Conv))
     (bias_value,) = graph.producers[node.inputs[2]].inputs
-    assert graph.types[bias_value].quant == QuantType(32, True, tuple((scales / 8).tolist()), axis=0)
+    assert graph.types[bias_value].quant == QuantType(
+        32, True, tuple((scales / 8).tolist()), axis=0
+    )
     assert ops_of(graph).count("transpose") == 2
 
 
@@ -244,7 +246,9 @@ def test_integer_domain_operators_are_refused(kind, domain):
         [helper.make_tensor_value_info("y", TensorProto.INT8, None)],
     )
     with pytest.raises(UnsupportedError) as caught:
-        import_onnx_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), "m")
+        import_onnx_proto(
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), "m"
+        )
     assert caught.value.what == f"the integer-domain operator {kind!r} is not supported"
     assert caught.value.hint == "export in QDQ format (quant_format=QuantFormat.QDQ)"
 

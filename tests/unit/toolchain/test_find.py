@@ -84,7 +84,7 @@ def test_a_tool_that_cannot_start_is_told(tools: Path) -> None:
     ],
 )
 def test_versions_are_read(tools: Path, text: str, version: str) -> None:
-    (tools / "text").write_text(text)
+    (tools / "text").write_text(f"{text}\n")
     install(tools / "widget", f"while read -r line; do echo \"$line\"; done < '{tools}/text'")
 
     assert look_for(Tool("widget", ("widget",), "", "")).version == version

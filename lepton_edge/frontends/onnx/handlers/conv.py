@@ -92,7 +92,7 @@ def _mirrored(weights: Static, groups: int) -> Static:
         turned = grouped.transpose(0, 2, 3, 4, 1).reshape(groups * rows, *spatial, c // groups)
         return turned[:, ::-1, ::-1]
 
-    return weights.moved(f"mirrored{groups}", move)
+    return weights.moved(f"mirrored{groups}", move).scaled_by_row()
 
 
 def _transposed_pads(node: NodeView, window: Windows, spatial: int) -> tuple[int, ...]:

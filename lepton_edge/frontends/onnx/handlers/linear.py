@@ -15,7 +15,7 @@ from lepton_edge.ir.ops.shape import Transpose
 def _matmul(node: NodeView) -> None:
     right = node.static(1)
     if right is not None and len(right.shape) == 2:
-        weights = node.place(right.transposed(1, 0))
+        weights = node.place(right.transposed(1, 0).scaled_by_row())
         node.result(Dense(), [node.value(0), weights])
         return
     node.result(MatMul(), [node.value(0), node.value(1)])
@@ -45,7 +45,7 @@ def _gemm(node: NodeView) -> None:
         if len(right.shape) != 2:
             raise node.wrong(f"wanted a 2-D right operand, found shape {list(right.shape)}")
         weights = right if node.attr_int("transB", 0) else right.transposed(1, 0)
-        inputs.append(node.place(weights))
+        inputs.append(node.place(weights.scaled_by_row()))
         fused = has_bias and plain_bias and bias is not None and bias.shape == weights.shape[:1]
         if fused and bias is not None:
             inputs.append(node.place(bias))

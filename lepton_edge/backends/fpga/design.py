@@ -1,0 +1,140 @@
+"""A planned design: what the host and the FPGA compute, on which board, and what it will cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lepton_edge.artifact.report import Evidence, FallbackRow, LayerRow, Metric
+from lepton_edge.backends.boards import Board, Resources
+from lepton_edge.backends.fpga.dataflow import Dataflow
+from lepton_edge.backends.fpga.folding import Goal, Pins, budget_of, plan
+from lepton_edge.backends.fpga.hls_text import HlsOptions, project_files
+from lepton_edge.backends.fpga.lower import lower_dataflow
+from lepton_edge.backends.fpga.regions import Regions, split_regions
+from lepton_edge.backends.fpga.schedule import latency_cycles
+from lepton_edge.errors import UserError
+from lepton_edge.ir.graph import Graph
+
+MODEL_ERROR = "not calibrated yet"
+"""What the report says about the error of the cost functions."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A network planned for a board.
+
+    Args:
+        regions: what the host and the FPGA compute.
+        dataflow: the FPGA's part, folded, connected, with FIFO depths.
+        board: the board.
+        clock_mhz: the clock.
+        design_id: identity of the generated hardware.
+        files: the HLS project.
+    """
+
+    regions: Regions
+    dataflow: Dataflow
+    board: Board
+    clock_mhz: float
+    design_id: int
+    files: Mapping[str, str]
+
+
+def make_design(
+    graph: Graph,
+    reasons: Mapping[str, str],
+    board: Board,
+    clock_mhz: float,
+    *,
+    fps: float | None = None,
+    latency_us: float | None = None,
+    pins: Pins | None = None,
+) -> Design:
+    """Plan an integer graph for a board and write its HLS project.
+
+    Args:
+        graph: the lowered network.
+        reasons: why some of its nodes stayed in float.
+        board: the board.
+        clock_mhz: the clock to plan for.
+        fps: frames a second to reach at least.
+        latency_us: latency of one frame to stay within.
+        pins: foldings that the user fixed.
+
+    Raises:
+        UnsupportedError: layers that neither the FPGA nor the ends of the host part can compute.
+        DoesNotFitError: the goal cannot be met on the board.
+    """
+    regions = split_regions(graph, reasons)
+    goal = Goal(
+        None if fps is None else int(clock_mhz * 1e6 / fps),
+        None if latency_us is None else int(clock_mhz * latency_us),
+    )
+    if goal.cycles == 0 or goal.latency == 0:
+        raise UserError(
+            f"the goal leaves less than one clock cycle at {clock_mhz:g} MHz",
+            hint="ask for less, or for a higher --clock-mhz",
+        )
+    dataflow = plan(lower_dataflow(regions.core), budget_of(board), goal, pins)
+    anonymous = project_files(dataflow, HlsOptions(board, clock_mhz, 0))
+    digest = hashlib.sha256("\0".join(f"{k}\0{v}" for k, v in sorted(anonymous.items())).encode())
+    design_id = int(digest.hexdigest()[:8], 16)
+    files = project_files(dataflow, HlsOptions(board, clock_mhz, design_id))
+    return Design(regions, dataflow, board, clock_mhz, design_id, files)
+
+
+def metrics(design: Design) -> tuple[Metric, ...]:
+    """Return the design's figures, all from the kernels' own models."""
+    dataflow, clock = design.dataflow, design.clock_mhz
+    cycles, latency = dataflow.cycles, latency_cycles(dataflow)
+    amounts = dataflow.resources.as_dict()
+    source = "kernel cost functions"
+
+    def estimate(name: str, value: float, unit: str = "") -> Metric:
+        return Metric(name, value, unit, Evidence.ESTIMATED, source, MODEL_ERROR)
+
+    return (
+        estimate("clock_mhz", clock, "MHz"),
+        estimate("cycles_per_frame", cycles),
+        estimate("throughput_fps", clock * 1e6 / cycles, "frames/s"),
+        estimate("latency_cycles", latency),
+        estimate("latency_us", latency / clock, "µs"),
+        *(estimate(name, amount) for name, amount in amounts.items()),
+        Metric("model_bytes", _weight_bytes(design), "bytes", Evidence.MEASURED, "constants of the design"),
+    )
+
+
+def _weight_bytes(design: Design) -> float:
+    bits = sum(
+        table.elem.bits * table.array.size
+        for actor in design.dataflow.actors
+        for table in actor.kernel.tables
+    )
+    return -(-bits // 8)
+
+
+def layer_rows(design: Design) -> tuple[LayerRow, ...]:
+    """Return a row a layer: its slowest actor's cycles and folding, all its actors' resources."""
+    dataflow = design.dataflow
+    rows: dict[str, LayerRow] = {}
+    for layer in dict.fromkeys(actor.layer for actor in dataflow.actors):
+        actors = [actor for actor in dataflow.actors if actor.layer == layer]
+        total = Resources()
+        for actor in actors:
+            total += actor.kernel.resources
+            for stream in actor.outputs:
+                if stream not in dataflow.ports_out:
+                    total += dataflow.fifo_resources(stream)
+        main = actors[-1] if len(actors) == 1 else max(actors, key=lambda a: len(a.kernel.tables))
+        cycles = max(actor.kernel.cycles for actor in actors)
+        rows[layer] = LayerRow(
+            layer, main.kernel.kind, "fpga", main.kernel.folding, cycles, total.as_dict(), main.sources
+        )
+    return tuple(rows.values())
+
+
+def fallbacks(design: Design) -> tuple[FallbackRow, ...]:
+    """Return the layers that the host computes, and why."""
+    return tuple(FallbackRow(h.name, h.op, h.reason) for h in design.regions.host_layers)

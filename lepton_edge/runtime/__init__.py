@@ -1,0 +1,1 @@
+"""Running compiled designs: on simulations here, on boards later. Needs numpy alone."""
