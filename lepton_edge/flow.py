@@ -115,11 +115,22 @@ def compile_model(
         report = _report(network, options, design)
         compile_s = time.monotonic() - started
         report = report.with_metric(
-            Metric("compile_s", round(compile_s, 3), "s", Evidence.MEASURED, "this machine, without C simulation")
+            Metric(
+                "compile_s",
+                round(compile_s, 3),
+                "s",
+                Evidence.MEASURED,
+                "this machine, without C simulation",
+            )
         )
         levels = LEVELS[1:] if options.csim else ()
         rows = _verify_levels(
-            writer.root, _manifest(network, design, options), samples, options.samples, levels, progress
+            writer.root,
+            _manifest(network, design, options),
+            samples,
+            options.samples,
+            levels,
+            progress,
         )
         for row in rows:
             report = report.with_verification(row)
@@ -206,9 +217,7 @@ class Artifact:
             kept = load_arrays(self.root / "samples.npz", self.manifest.inputs)
             inputs = _extended(kept, network, samples)
         wanted = [level for level in levels or LEVELS if level != "reference"]
-        rows = _verify_levels(
-            self.root, self.manifest, inputs, None, wanted, progress or Silent()
-        )
+        rows = _verify_levels(self.root, self.manifest, inputs, None, wanted, progress or Silent())
         for row in rows:
             self._report = self._report.with_verification(row)
         update_report(self.root, self._report)
@@ -262,7 +271,8 @@ def _clock(board: Board, wanted: float | None) -> float:
         return board.clock_mhz
     if wanted > board.max_clock_mhz:
         raise UserError(
-            f"{wanted:g} MHz is beyond what {board.title} is expected to reach ({board.max_clock_mhz:g} MHz)",
+            f"{wanted:g} MHz is beyond the {board.max_clock_mhz:g} MHz that {board.title} is "
+            "expected to reach",
             hint=f"use --clock-mhz {board.clock_mhz:g}, or leave it out",
         )
     return wanted
@@ -315,9 +325,8 @@ def _write_design(root: Path, network: Graph, design: Design) -> None:
     graphs = root / "graphs"
     graphs.mkdir()
     regions = design.regions
-    for name, graph in (
-        ("network", network), ("before", regions.before), ("core", regions.core), ("after", regions.after)
-    ):  # fmt: skip
+    parts = {"before": regions.before, "core": regions.core, "after": regions.after}
+    for name, graph in {"network": network, **parts}.items():
         save_graph(graph, graphs / f"{name}.npz")
     (graphs / "network.txt").write_text(to_text(network), encoding="utf-8")
     for path, text in design.files.items():
@@ -479,7 +488,9 @@ def _random_input(graph: Graph, value: str, count: int, rng: np.random.Generator
     type_ = graph.types[value]
     shape = (count, *type_.shape[1:])
     if isinstance(type_.elem, QuantType):
-        return rng.integers(type_.elem.lowest, type_.elem.highest + 1, shape).astype(type_.elem.dtype)
+        return rng.integers(type_.elem.lowest, type_.elem.highest + 1, shape).astype(
+            type_.elem.dtype
+        )
     for node in graph.consumers[value]:
         if isinstance(node.op, Quantize):
             quant = node.op.out

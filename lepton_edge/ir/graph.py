@@ -86,7 +86,11 @@ class Graph:
 
     def only_consumer(self, value: str) -> Node | None:
         """Return the one node that reads ``value``, or None if there are several or an output."""
-        return self.consumers[value][0] if self.num_uses(value) == 1 and self.consumers[value] else None
+        return (
+            self.consumers[value][0]
+            if self.num_uses(value) == 1 and self.consumers[value]
+            else None
+        )
 
     @property
     def macs(self) -> int:
@@ -133,10 +137,16 @@ class GraphBuilder:
         self._inputs.append(value)
         return value
 
-    def constant(self, array: Array, elem: Float | Int | QuantType | None = None, name: str = "const") -> str:
+    def constant(
+        self, array: Array, elem: Float | Int | QuantType | None = None, name: str = "const"
+    ) -> str:
         """Add a constant; its element type follows the array's dtype unless ``elem`` is given."""
         if elem is None:
-            elem = Float() if array.dtype.kind == "f" else Int(array.dtype.itemsize * 8, array.dtype.kind == "i")
+            elem = (
+                Float()
+                if array.dtype.kind == "f"
+                else Int(array.dtype.itemsize * 8, array.dtype.kind == "i")
+            )
         stored = np.array(array, dtype=elem.dtype, order="C")
         stored.setflags(write=False)
         value = self._fresh(name)
@@ -170,14 +180,18 @@ class GraphBuilder:
             types = op.infer([self._types[v] for v in inputs])
         except LeptonError as error:
             raise error.at(f"node {name!r} ({op.name})") from None
-        wanted = list(outputs) or [name if len(types) == 1 else f"{name}:{i}" for i in range(len(types))]
+        wanted = list(outputs) or [
+            name if len(types) == 1 else f"{name}:{i}" for i in range(len(types))
+        ]
         values = tuple(self._fresh(w) for w in wanted)
         self._types.update(zip(values, types, strict=True))
         self._node_names.add(name)
         self._nodes.append(Node(op, tuple(inputs), values, name, tuple(sources) or (name,)))
         return values
 
-    def emit1(self, op: Op, inputs: Sequence[str], *, name: str, sources: Sequence[str] = ()) -> str:
+    def emit1(
+        self, op: Op, inputs: Sequence[str], *, name: str, sources: Sequence[str] = ()
+    ) -> str:
         """Add a node that has one output, and return that."""
         (value,) = self.emit(op, inputs, name=name, sources=sources)
         return value
@@ -242,7 +256,9 @@ class Rewriter(GraphBuilder):
         """Let ``new`` stand for ``old`` from here on."""
         self._new[old] = new
 
-    def copy(self, node: Node, op: Op | None = None, inputs: Sequence[str] | None = None) -> tuple[str, ...]:
+    def copy(
+        self, node: Node, op: Op | None = None, inputs: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
         """Copy ``node``, with another op or other (new) inputs where given."""
         new_inputs = [self[v] for v in node.inputs] if inputs is None else inputs
         values = self.emit(

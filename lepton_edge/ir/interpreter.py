@@ -136,12 +136,16 @@ def _checked_input(name: str, type_: TensorType, array: Array) -> Array:
     wanted = type_.shape
     if wanted[:1] != (1,):
         if array.shape != wanted:
-            raise UserError(f"input {name!r} is {array.dtype}{list(array.shape)}; wanted {describe(type_)}")
+            raise UserError(
+                f"input {name!r} is {array.dtype}{list(array.shape)}; wanted {describe(type_)}"
+            )
         return array.astype(type_.elem.dtype)
     if array.shape == wanted[1:]:
         array = array[np.newaxis]
     if array.shape[1:] != wanted[1:]:
-        raise UserError(f"input {name!r} is {array.dtype}{list(array.shape)}; wanted {describe(type_)}")
+        raise UserError(
+            f"input {name!r} is {array.dtype}{list(array.shape)}; wanted {describe(type_)}"
+        )
     if array.dtype.kind not in "fiub":
         raise UserError(f"input {name!r} holds {array.dtype}; wanted numbers: {describe(type_)}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -61,10 +61,10 @@ def require(condition: bool, what: str, hint: str = "") -> None:
         raise ImportModelError(what, hint=hint)
 
 
-def require_arity(op: Op, inputs: Sequence[TensorType], least: int, most: int | None = None) -> None:
+def require_arity(
+    op: Op, inputs: Sequence[TensorType], least: int, most: int | None = None
+) -> None:
     """Check the number of inputs of ``op``."""
     most = least if most is None else most
     wanted = str(least) if least == most else f"{least} to {most}"
-    require(
-        least <= len(inputs) <= most, f"{op.name} takes {wanted} inputs, found {len(inputs)}"
-    )
+    require(least <= len(inputs) <= most, f"{op.name} takes {wanted} inputs, found {len(inputs)}")

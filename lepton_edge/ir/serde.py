@@ -13,7 +13,7 @@ import numpy as np
 
 from lepton_edge.errors import ArtifactError, LeptonError
 from lepton_edge.ir.graph import Graph, Node
-from lepton_edge.ir.op import OPS, Op
+from lepton_edge.ir.op import OPS
 from lepton_edge.ir.types import Elem, Float, Int, QuantType, TensorType
 from lepton_edge.ir.verify import verify
 
@@ -126,15 +126,14 @@ def _encode_elem(elem: Elem) -> dict[str, Any]:
 
 
 def _decode_elem(entry: dict[str, Any]) -> Elem:
-    attrs = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"}
-    kinds: dict[str, type[Float] | type[Int] | type[QuantType]] = {
-        "float": Float,
-        "int": Int,
-        "quant": QuantType,
+    attrs: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"
     }
-    return kinds[entry["kind"]](**attrs)
-
-
-def op_attributes(op: Op) -> dict[str, Any]:
-    """Return the attributes of ``op`` as plain JSON values."""
-    return {f.name: _encode(getattr(op, f.name)) for f in fields(op)}
+    match entry["kind"]:
+        case "float":
+            return Float()
+        case "int":
+            return Int(**attrs)
+        case "quant":
+            return QuantType(**attrs)
+    raise ValueError(f"no element type is named {entry['kind']!r}")

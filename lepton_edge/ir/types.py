@@ -138,12 +138,12 @@ class QuantType:
         scale = self.scale_along(real.ndim).astype(np.float32)
         with np.errstate(over="ignore"):  # infinite quotients saturate like large ones
             codes = np.rint(np.asarray(real, np.float32) / scale) + self.zero_along(real.ndim)
-        return np.clip(codes, self.lowest, self.highest).astype(self.dtype)
+        return np.asarray(np.clip(codes, self.lowest, self.highest), self.dtype)
 
     def dequantize(self, codes: Array) -> Array:
         """Return the float32 reals that ``codes`` stand for."""
         centred = codes.astype(np.int64) - self.zero_along(codes.ndim)
-        return (centred * self.scale_along(codes.ndim)).astype(np.float32)
+        return np.asarray(centred * self.scale_along(codes.ndim), np.float32)
 
     def per_tensor(self) -> QuantType:
         """Return this type without an axis; only for types that have one scale."""
@@ -208,4 +208,7 @@ class TensorType:
 
 def bits_for_range(lowest: int, highest: int) -> int:
     """Return the bits of the narrowest signed integer that holds ``lowest..highest``."""
-    return max(lowest if lowest >= 0 else ~lowest, highest if highest >= 0 else ~highest).bit_length() + 1
+    return (
+        max(lowest if lowest >= 0 else ~lowest, highest if highest >= 0 else ~highest).bit_length()
+        + 1
+    )

@@ -6,6 +6,7 @@ import numpy as np
 
 from lepton_edge.errors import ImportModelError, LeptonError
 from lepton_edge.ir.graph import Graph
+from lepton_edge.ir.types import Array
 
 
 def verify(graph: Graph) -> None:
@@ -44,7 +45,8 @@ def verify(graph: Graph) -> None:
                 raise ImportModelError(f"defines {value!r} a second time", where=where)
             if graph.types.get(value) != type_:
                 raise ImportModelError(
-                    f"output {value!r} is recorded as {graph.types.get(value)} but computes {type_}",
+                    f"output {value!r} is recorded as {graph.types.get(value)} "
+                    f"but computes {type_}",
                     where=where,
                 )
             defined.add(value)
@@ -53,7 +55,7 @@ def verify(graph: Graph) -> None:
             raise ImportModelError(f"output {value!r} is not defined", where=graph.name)
 
 
-def _verify_constant(graph: Graph, value: str, array: np.ndarray) -> None:  # type: ignore[type-arg]
+def _verify_constant(graph: Graph, value: str, array: Array) -> None:
     type_ = graph.types.get(value)
     where = f"{graph.name}: constant {value!r}"
     if type_ is None:

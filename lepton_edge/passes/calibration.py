@@ -1,4 +1,4 @@
-"""Calibration: which reals each value takes on sample inputs, and the integer type that fits them."""
+"""Calibration: which reals values take on sample inputs, and the integer types that fit them."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ def observe(
     if with_histogram:
         interpreter.run(graph, samples, observe=take_histogram)
     return {
-        v: Observed(lows[v], highs[v], counts[v], np.asarray(sums[v] / max(count, 1))) for v in wanted
+        v: Observed(lows[v], highs[v], counts[v], np.asarray(sums[v] / max(count, 1)))
+        for v in wanted
     }
 
 

@@ -35,7 +35,9 @@ class EqualizeLayers(Pass):
 
     def run(self, graph: Graph) -> Graph:
         """See Pass."""
-        arrays = {v: a.astype(np.float64) for v, a in graph.constants.items() if a.dtype.kind == "f"}
+        arrays = {
+            v: a.astype(np.float64) for v, a in graph.constants.items() if a.dtype.kind == "f"
+        }
         pairs = [
             (first, second)
             for first in graph.nodes
@@ -65,7 +67,7 @@ def _is_layer(graph: Graph, node: Node) -> bool:
 
 
 def _next_layer(graph: Graph, first: Node) -> Node | None:
-    """Return the layer that alone reads ``first``, through functions that scale with their input."""
+    """Return the only layer that reads ``first``, through functions that scale with their input."""
     value = first.output
     while (reader := graph.only_consumer(value)) is not None:
         if _is_layer(graph, reader) and reader.inputs[0] == value:

@@ -17,7 +17,9 @@ from lepton_edge.passes.base import Effect, Pass
 
 @dataclass(frozen=True)
 class FoldAffine(Pass):
-    """Batch normalisation and separate biases become part of the layer before them::
+    """Make batch normalisation and separate biases part of the layer before them.
+
+    ::
 
     conv → mul → add → relu     ⇒     conv → relu
 

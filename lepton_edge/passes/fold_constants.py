@@ -47,9 +47,13 @@ class FoldConstants(Pass):
 def _undone_value(graph: Graph, node: Node) -> str | None:
     """The codes that ``node``, a Quantize, gives back unchanged."""
     producer = graph.producers.get(node.inputs[0]) if node.inputs else None
-    if isinstance(node.op, Quantize) and producer and isinstance(producer.op, Dequantize):
-        if graph.types[producer.inputs[0]].elem == node.op.out:
-            return producer.inputs[0]
+    if (
+        isinstance(node.op, Quantize)
+        and producer is not None
+        and isinstance(producer.op, Dequantize)
+        and graph.types[producer.inputs[0]].elem == node.op.out
+    ):
+        return producer.inputs[0]
     return None
 
 

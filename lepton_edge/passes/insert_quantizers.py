@@ -245,7 +245,9 @@ class _Inserter:
         if len(node.inputs) < 3:
             return np.zeros(channels)
         if node.inputs[2] not in self.graph.constants:
-            raise CalibrationError("a layer with a computed bias cannot be quantised", where=node.name)
+            raise CalibrationError(
+                "a layer with a computed bias cannot be quantised", where=node.name
+            )
         return self.graph.constants[node.inputs[2]].astype(np.float64)
 
     def _bias_correction(self, node: Node, error: Array) -> Array:

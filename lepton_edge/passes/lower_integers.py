@@ -127,7 +127,7 @@ def lower_integers(graph: Graph) -> Lowered:
     return _Lowering(graph).run()
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818 - it never leaves this module
     """An op has no integer form here; the message says why."""
 
 
@@ -182,7 +182,7 @@ class _Lowering:
         """Exact rationals (an object array) of a constant float or a dequantised constant."""
         if value in self.graph.constants and self.graph.types[value].is_float:
             array = self.graph.constants[value].astype(np.float64)
-            return np.frompyfunc(Fraction, 1, 1)(array) if array.size <= 1 << 20 else None
+            return np.asarray(np.frompyfunc(Fraction, 1, 1)(array), object)
         node = self.graph.producers.get(value)
         if node and isinstance(node.op, q.Dequantize) and node.inputs[0] in self.graph.constants:
             type_ = self.graph.types[node.inputs[0]]
@@ -241,7 +241,8 @@ class _Lowering:
             return False
         scales *= real.rule.num_channels if len(scales) == 1 else 1
         return all(
-            abs(slope - scale) <= scale / (1 << 40) and 2 * abs(offset) <= scale * (1 + Fraction(1, 1000))
+            abs(slope - scale) <= scale / (1 << 40)
+            and 2 * abs(offset) <= scale * (1 + Fraction(1, 1000))
             for slope, offset, scale in zip(real.rule.slope, real.rule.offset, scales, strict=True)
         )
 
@@ -322,7 +323,9 @@ class _Lowering:
         new_op = replace(op, acc_bits=reach.bits)
         acc = self.new.emit1(new_op, inputs, name=node.name, sources=node.sources)
         self.reach[acc] = reach
-        self.reals[node.output] = Scaled(acc, RealRule.linear(slopes).affine([Fraction(1)], offset), False, node.sources)
+        self.reals[node.output] = Scaled(
+            acc, RealRule.linear(slopes).affine([Fraction(1)], offset), False, node.sources
+        )
 
     def _bias(
         self, node: Node, slopes: list[Fraction], channels: int
@@ -371,7 +374,9 @@ class _Lowering:
         sums = self.new.emit1(new_op, [x.value], name=node.name, sources=node.sources)
         self.reach[sums] = reach
         scale = Fraction(self.new.type_of(x.value).quant.scale[0])
-        self.reals[node.output] = Scaled(sums, RealRule.linear([scale / count]), False, node.sources)
+        self.reals[node.output] = Scaled(
+            sums, RealRule.linear([scale / count]), False, node.sources
+        )
 
     def _scalar(self, node: Node, op: Op) -> None:
         real = self._real(node.inputs[0])
@@ -394,7 +399,9 @@ class _Lowering:
         if isinstance(real, Total) and rule.tail:
             raise _Refused(f"{op.name} of a sum needs the sum quantised first")
         updated = replace(real, rule=rule, sources=(*real.sources, *node.sources))
-        self.reals[node.output] = replace(updated, is_codes=False) if isinstance(updated, Scaled) else updated
+        self.reals[node.output] = (
+            replace(updated, is_codes=False) if isinstance(updated, Scaled) else updated
+        )
 
     def _prelu_rule(self, node: Node, rule: RealRule) -> RealRule:
         slopes = self._channel_values(node.inputs[1], self.graph.types[node.output].shape[-1])
@@ -419,7 +426,9 @@ class _Lowering:
             self._pair(node, op)
             return
         value, other = (left, right) if left in self.reals else (right, left)
-        channels = self.graph.types[node.output].shape[-1] if self.graph.types[node.output].rank else 1
+        channels = (
+            self.graph.types[node.output].shape[-1] if self.graph.types[node.output].rank else 1
+        )
         operand = self._channel_values(other, channels)
         real = self._real(value)
         if operand is None or isinstance(real, Probabilities | Pieces):
@@ -443,7 +452,9 @@ class _Lowering:
         if isinstance(real, Total) and rule.num_channels > 1:
             raise _Refused("a sum followed by a scale for each channel must be quantised first")
         updated = replace(real, rule=rule, sources=(*real.sources, *node.sources))
-        self.reals[node.output] = replace(updated, is_codes=False) if isinstance(updated, Scaled) else updated
+        self.reals[node.output] = (
+            replace(updated, is_codes=False) if isinstance(updated, Scaled) else updated
+        )
 
     def _pair(self, node: Node, op: Op) -> None:
         a, b = self._codes(node.inputs[0]), self._codes(node.inputs[1])
@@ -452,10 +463,14 @@ class _Lowering:
         sources = (*a.sources, *b.sources, *node.sources)
         if isinstance(op, ew.Add | ew.Sub):
             if types[0].shape != types[1].shape:
-                raise _Refused(f"cannot add shapes {types[0].shape} and {types[1].shape} in integers")
+                raise _Refused(
+                    f"cannot add shapes {types[0].shape} and {types[1].shape} in integers"
+                )
             sign = -1 if isinstance(op, ew.Sub) else 1
             rule = RealRule.linear([Fraction(1)])
-            self.reals[node.output] = Total(a.value, b.value, slopes[0], sign * slopes[1], rule, node.sources)
+            self.reals[node.output] = Total(
+                a.value, b.value, slopes[0], sign * slopes[1], rule, node.sources
+            )
             return
         if not isinstance(op, ew.Mul):
             raise _Refused(f"{op.name} of two quantised tensors has no integer form")
@@ -468,13 +483,20 @@ class _Lowering:
         )
         reach = Reach(np.array([corners.min()]), np.array([corners.max()]))
         shape = self.new.type_of(a.value).shape
-        if self.new.type_of(b.value).shape not in (shape, (*shape[:1], *(1,) * (len(shape) - 2), *shape[-1:])):
-            raise _Refused(f"cannot multiply shapes {types[0].shape} and {types[1].shape} in integers")
+        if self.new.type_of(b.value).shape not in (
+            shape,
+            (*shape[:1], *(1,) * (len(shape) - 2), *shape[-1:]),
+        ):
+            raise _Refused(
+                f"cannot multiply shapes {types[0].shape} and {types[1].shape} in integers"
+            )
         product = self.new.emit1(
             q.Product(reach.bits), [a.value, b.value], name=node.name, sources=node.sources
         )
         self.reach[product] = reach
-        self.reals[node.output] = Scaled(product, RealRule.linear([slopes[0] * slopes[1]]), False, sources)
+        self.reals[node.output] = Scaled(
+            product, RealRule.linear([slopes[0] * slopes[1]]), False, sources
+        )
 
     def _softmax(self, node: Node, op: ew.Softmax) -> None:
         x = self._codes(node.inputs[0])
@@ -507,7 +529,9 @@ class _Lowering:
             raise _Refused(f"its padding value {op.value} is not a code of {quant}")
         padded = self.new.emit1(op, [x.value], name=node.name, sources=node.sources)
         centre = int(code) - quant.zero_point[0]
-        self.reach[padded] = self._codes_reach(x.value).union(Reach(np.array([centre]), np.array([centre])))
+        self.reach[padded] = self._codes_reach(x.value).union(
+            Reach(np.array([centre]), np.array([centre]))
+        )
         self.reals[node.output] = replace(x, value=padded)
 
     def _concat(self, node: Node, op: Concat) -> None:
@@ -573,16 +597,18 @@ class _Lowering:
         (value,) = self.new.emit(op, inputs, name=node.name, sources=sources, outputs=[node.output])
         return value
 
-    def _from_scaled(self, real: Scaled, out: QuantType, node: Node, sources: tuple[str, ...]) -> str:
+    def _from_scaled(
+        self, real: Scaled, out: QuantType, node: Node, sources: tuple[str, ...]
+    ) -> str:
         quant = self.new.type_of(real.value).quant
         if real.is_codes and quant == out:
             return real.value
         if quant.bits <= MAX_TABLE_BITS and quant.is_per_tensor:
             codes = np.arange(quant.lowest, quant.highest + 1)[:, np.newaxis]
-            table = real.rule.codes(np.repeat(codes, real.rule.num_channels, axis=1), out).T
-            constant = self.new.constant(table, Int(out.bits, out.signed) if out.bits <= 62 else None, f"{node.name}/table")
+            entries = real.rule.codes(np.repeat(codes, real.rule.num_channels, axis=1), out).T
+            constant = self.new.constant(entries, Int(out.bits, out.signed), f"{node.name}/table")
             result = self._emit(q.Lookup(out), [real.value, constant], node, sources)
-            self.reach[result] = _reach_of_codes(int(table.min()), int(table.max()), out)
+            self.reach[result] = _reach_of_codes(int(entries.min()), int(entries.max()), out)
             return result
         if not real.rule.is_monotone:
             raise _Refused("a function that rises and falls needs its input quantised first")
@@ -594,7 +620,12 @@ class _Lowering:
         return self._from_thresholds(table, real.value, out, node, sources)
 
     def _from_thresholds(
-        self, table: ThresholdTable, value: str, out: QuantType, node: Node, sources: tuple[str, ...]
+        self,
+        table: ThresholdTable,
+        value: str,
+        out: QuantType,
+        node: Node,
+        sources: tuple[str, ...],
     ) -> str:
         form = find_mul_shift(table)
         if form is not None:
@@ -628,7 +659,9 @@ class _Lowering:
         form = find_sum_form(a, b, codes, per_a, per_b)
         name = f"{node.name}/sum"
         if form is not None:
-            total = self._emit_sum(real, form.scale_a, form.scale_b, (a, b), name, sources, scale / (1 << form.shift))
+            total = self._emit_sum(
+                real, form.scale_a, form.scale_b, (a, b), name, sources, scale / (1 << form.shift)
+            )
             op = q.Requantize(out, form.shift, form.lowest, form.highest)
             params = [
                 self.new.constant(np.array([1]), name=f"{node.name}/multiplier"),
@@ -705,6 +738,16 @@ def _is_rising(op: ew.Scalar) -> bool:
         case ew.Elu():
             return op.alpha >= 0
         case ew.Function():
-            return op.kind in {"tanh", "exp", "erf", "softplus", "softsign", "floor", "ceil", "round", "sign"}
+            return op.kind in {
+                "tanh",
+                "exp",
+                "erf",
+                "softplus",
+                "softsign",
+                "floor",
+                "ceil",
+                "round",
+                "sign",
+            }
         case _:
             return False

@@ -107,7 +107,9 @@ def _is_safe(table: ThresholdTable, channel: int, shift: int) -> bool:
     return (table.slope[channel] * (1 << shift) + 1) * reach < 1 << 61
 
 
-def addend_bounds(table: ThresholdTable, channels: Array, multiplier: Array, shift: int) -> tuple[Array, Array]:
+def addend_bounds(
+    table: ThresholdTable, channels: Array, multiplier: Array, shift: int
+) -> tuple[Array, Array]:
     """Return the least and the most addend that keeps every code, for each of ``channels``."""
     codes = np.arange(table.lowest + 1, table.highest + 1, dtype=np.int64) << shift
     first = table.thresholds[channels]
@@ -135,9 +137,7 @@ def _half_even_form(table: ThresholdTable) -> MulShift | None:
             continue
         multiplier = np.array([int(v) for v in slopes], np.int64) * table.sign
         addend = np.array([int(v) for v in offsets], np.int64)
-        form = MulShift(
-            multiplier, addend, shift, Rounding.HALF_EVEN, table.lowest, table.highest
-        )
+        form = MulShift(multiplier, addend, shift, Rounding.HALF_EVEN, table.lowest, table.highest)
         # An odd zero point turns "even" into "odd": the thresholds tell whether the form holds.
         return form if _fits(multiplier, addend, table) and _equals(form, table) else None
     return None

@@ -17,7 +17,13 @@ from lepton_edge.passes.insert_quantizers import InsertQuantizers, is_quantized
 from lepton_edge.passes.lower_integers import Lowered, lower_integers
 from lepton_edge.passes.sink_views import SinkViews
 
-SIMPLIFY: tuple[Pass, ...] = (FoldConstants(), SinkViews(), FoldConstants(), FoldAffine(), SinkViews())
+SIMPLIFY: tuple[Pass, ...] = (
+    FoldConstants(),
+    SinkViews(),
+    FoldConstants(),
+    FoldAffine(),
+    SinkViews(),
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def quantize(
         raise CalibrationError(
             "a float network needs calibration data to be quantised",
             where=graph.name,
-            hint="give --calibration FILE.npz with one array per model input: 100 or more real inputs",
+            hint="give --calibration FILE.npz: an array for each model input, 100 or more samples",
         )
     passes: list[Pass] = [EqualizeLayers()] if options.equalize else []
     passes.append(

@@ -44,7 +44,9 @@ class RealRule:
     """Whether the tail never decreases, so that thresholds describe the whole rule."""
 
     @classmethod
-    def linear(cls, slope: Sequence[Fraction], offset: Sequence[Fraction] | None = None) -> RealRule:
+    def linear(
+        cls, slope: Sequence[Fraction], offset: Sequence[Fraction] | None = None
+    ) -> RealRule:
         """Return ``slope * x + offset``."""
         zeros = tuple(Fraction(0) for _ in slope)
         none = (None,) * len(slope)
@@ -160,7 +162,7 @@ class RealRule:
             real = function(real)
         codes = np.rint(real / out.scale[0]) + out.zero_point[0]
         codes = np.nan_to_num(codes, nan=out.zero_point[0], posinf=out.highest, neginf=out.lowest)
-        return np.clip(codes, out.lowest, out.highest).astype(np.int64)
+        return np.asarray(np.clip(codes, out.lowest, out.highest), np.int64)
 
     def code_bounds(self, out: QuantType, channel: int) -> tuple[int, int]:
         """Return the lowest and highest code that ``channel`` can give, by its clamps."""
@@ -202,7 +204,9 @@ class ThresholdTable:
         return self.lowest + int(self.thresholds.shape[1])
 
 
-def threshold_table(rule: RealRule, out: QuantType, lowest: Array, highest: Array) -> ThresholdTable:
+def threshold_table(
+    rule: RealRule, out: QuantType, lowest: Array, highest: Array
+) -> ThresholdTable:
     """Return the thresholds of a monotone rule over the integers that occur.
 
     Args:
@@ -214,7 +218,9 @@ def threshold_table(rule: RealRule, out: QuantType, lowest: Array, highest: Arra
     channels = len(lowest)
     rule = rule.spread(channels)
     sign = np.array([-1 if s < 0 else 1 for s in rule.slope], np.int64)
-    reach = np.stack([np.where(sign > 0, lowest, -highest), np.where(sign > 0, highest, -lowest)], 1)
+    reach = np.stack(
+        [np.where(sign > 0, lowest, -highest), np.where(sign > 0, highest, -lowest)], 1
+    )
     if rule.tail:
         low, high = out.lowest, out.highest
         rows = _searched_thresholds(rule, out, sign, reach)
@@ -222,7 +228,10 @@ def threshold_table(rule: RealRule, out: QuantType, lowest: Array, highest: Arra
         bounds = [rule.code_bounds(out, c) for c in range(channels)]
         low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
         rows = np.stack(
-            [_linear_thresholds(rule, out, c, low, high, bounds[c], reach[c]) for c in range(channels)]
+            [
+                _linear_thresholds(rule, out, c, low, high, bounds[c], reach[c])
+                for c in range(channels)
+            ]
         )
     scale = Fraction(out.scale[0])
     return ThresholdTable(

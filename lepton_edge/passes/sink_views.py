@@ -188,9 +188,9 @@ class _Sinking:
         """Return ``value`` in the element order of ``view.source``, if it has such an order."""
         type_ = self.graph.types[value]
         other = self._view(value)
-        if (other.perm, other.shape) == (view.perm, view.shape):
-            if self._source_shape(other) == self._source_shape(view):
-                return other.source
+        is_alike = (other.perm, other.shape) == (view.perm, view.shape)
+        if is_alike and self._source_shape(other) == self._source_shape(view):
+            return other.source
         if type_.num_elements == 1 and type_.rank <= 1:
             return self._computed(value, node)
         if not self._is_transpose(view) or type_.rank > len(view.perm):
@@ -224,7 +224,11 @@ class _Sinking:
             else:
                 source = self._computed(value, node)
                 shape = tuple(other.shape[i] for i in inverse)
-                inputs.append(self._compute(self._normal(View(source, inverse, shape)), node.name, node.sources))
+                inputs.append(
+                    self._compute(
+                        self._normal(View(source, inverse, shape)), node.name, node.sources
+                    )
+                )
         result = self._emit(node, Concat(view.perm[op.axis]), inputs)
         self._set(node.output, View(result, view.perm, self.graph.types[node.output].shape))
 
@@ -273,7 +277,12 @@ class _Sinking:
         if constant not in self.graph.constants:
             return None
         source_shape = self._source_shape(view)
-        seen = np.arange(int(np.prod(source_shape))).reshape(source_shape).transpose(view.perm).reshape(-1)
+        seen = (
+            np.arange(int(np.prod(source_shape)))
+            .reshape(source_shape)
+            .transpose(view.perm)
+            .reshape(-1)
+        )
         array = self.graph.constants[constant]
         columns = np.empty_like(array)
         columns[:, seen] = array

@@ -59,7 +59,7 @@ def sum_codes(
     is_tie = (2 * real + d) % (2 * d) == 0
     codes = codes - (is_tie & (codes % 2 == 1))
     low, high = rule.code_bounds(out, 0)
-    return np.clip(codes + out.zero_point[0], low, high).astype(np.int64)
+    return np.asarray(np.clip(codes + out.zero_point[0], low, high), np.int64)
 
 
 def _peak(x: Array) -> int:

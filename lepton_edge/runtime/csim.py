@@ -64,7 +64,7 @@ class CSimulation:
     def run(
         self,
         arrays: Mapping[str, Array],
-        advance: Callable[[int, int], None] = lambda done, total: None,
+        advance: Callable[[int, int], None] | None = None,
     ) -> dict[str, Array]:
         """Simulate frames.
 
@@ -87,11 +87,15 @@ class CSimulation:
         starts = range(0, count, CHUNK)
         done = 0
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            jobs = [pool.submit(self._simulate, given, results, s, min(s + CHUNK, count)) for s in starts]
+            jobs = [
+                pool.submit(self._simulate, given, results, s, min(s + CHUNK, count))
+                for s in starts
+            ]
             for start, job in zip(starts, jobs, strict=True):
                 job.result()
                 done = min(start + CHUNK, count)
-                advance(done, count)
+                if advance:
+                    advance(done, count)
         return {p.value: r for p, r in zip(self._outputs, results, strict=True)}
 
     def _simulate(self, given: list[Array], results: list[Array], start: int, end: int) -> None:
@@ -112,7 +116,7 @@ class CSimulation:
             )
         if design_id.value != self._design_id:
             raise DeviceError(
-                f"the design reports the identity {design_id.value:08x}; wanted {self._design_id:08x}",
+                f"the design says it is {design_id.value:08x}; wanted {self._design_id:08x}",
                 where=str(self._library),
                 hint="compile the model again",
             )

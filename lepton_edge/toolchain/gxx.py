@@ -95,7 +95,10 @@ def build_library(root: Path, sources: Iterable[str], include: Iterable[str]) ->
 
 def _digest(root: Path, command: list[str]) -> str:
     version = subprocess.run(
-        [command[0], "-dumpfullversion", "-dumpmachine"], capture_output=True, text=True, check=False
+        [command[0], "-dumpfullversion", "-dumpmachine"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     digest = hashlib.sha256("\0".join([*command, version.stdout]).encode())
     for path in _source_files(root):

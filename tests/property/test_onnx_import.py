@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -184,8 +185,6 @@ def test_damaged_files_give_errors_of_ours(
     del data[cut[0] : cut[0] + cut[1]]
     path.write_bytes(bytes(data[:size]))
     begin = time.perf_counter()
-    try:
+    with contextlib.suppress(LeptonError):
         verify(import_onnx(path))
-    except LeptonError as error:
-        assert str(error)
     assert time.perf_counter() - begin < 5

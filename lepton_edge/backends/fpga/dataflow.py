@@ -140,14 +140,18 @@ def connect(dataflow: Dataflow) -> Dataflow:
         kernel = actor.kernel
         if isinstance(kernel, Fork):
             kernel = replace(kernel, lanes=lanes[actor.inputs[0]])
-        inputs = []
+        inputs: list[str] = []
         for stream, port in zip(actor.inputs, kernel.inputs, strict=True):
             if lanes.get(stream, port.lanes) != port.lanes and _is_channelwise(dataflow, stream):
                 raise InternalError(f"{actor.name} must have the lanes of the window that it reads")
-            for converter in converters(port.elem, port.elements, lanes.get(stream, port.lanes), port.lanes):
+            for converter in converters(
+                port.elem, port.elements, lanes.get(stream, port.lanes), port.lanes
+            ):
                 converted = f"{stream}_x{port.lanes}"
                 name = f"{actor.name}_width" + (f"_{len(inputs)}" if len(actor.inputs) > 1 else "")
-                actors.append(Actor(name, converter, (stream,), (converted,), actor.layer, actor.sources))
+                actors.append(
+                    Actor(name, converter, (stream,), (converted,), actor.layer, actor.sources)
+                )
                 stream = converted
             inputs.append(stream)
         actors.append(replace(actor, kernel=kernel, inputs=tuple(inputs)))
@@ -170,5 +174,6 @@ def _check(dataflow: Dataflow) -> None:
         (writer, out), (reader, into) = dataflow.writer[stream], dataflow.reader[stream]
         if (out.elem, out.elements, out.lanes) != (into.elem, into.elements, into.lanes):
             raise InternalError(
-                f"{writer.name} writes {out} but {reader.name} reads {into}", where=f"stream {stream}"
+                f"{writer.name} writes {out} but {reader.name} reads {into}",
+                where=f"stream {stream}",
             )

@@ -11,6 +11,8 @@ from lepton_edge.backends.boards import Board, Resources
 from lepton_edge.backends.fpga.dataflow import Dataflow
 from lepton_edge.backends.fpga.folding import Goal, Pins, budget_of, plan
 from lepton_edge.backends.fpga.hls_text import HlsOptions, project_files
+from lepton_edge.backends.fpga.kernels.plumbing import Fork, WidthConverter
+from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.backends.fpga.lower import lower_dataflow
 from lepton_edge.backends.fpga.regions import Regions, split_regions
 from lepton_edge.backends.fpga.schedule import latency_cycles
@@ -102,7 +104,13 @@ def metrics(design: Design) -> tuple[Metric, ...]:
         estimate("latency_cycles", latency),
         estimate("latency_us", latency / clock, "µs"),
         *(estimate(name, amount) for name, amount in amounts.items()),
-        Metric("model_bytes", _weight_bytes(design), "bytes", Evidence.MEASURED, "constants of the design"),
+        Metric(
+            "model_bytes",
+            _weight_bytes(design),
+            "bytes",
+            Evidence.MEASURED,
+            "constants of the design",
+        ),
     )
 
 
@@ -113,6 +121,10 @@ def _weight_bytes(design: Design) -> float:
         for table in actor.kernel.tables
     )
     return -(-bits // 8)
+
+
+_PLUMBING = (Fork, WidthConverter, Padding, SlidingWindow)
+"""Kernels that only serve the one that computes their layer."""
 
 
 def layer_rows(design: Design) -> tuple[LayerRow, ...]:
@@ -127,10 +139,16 @@ def layer_rows(design: Design) -> tuple[LayerRow, ...]:
             for stream in actor.outputs:
                 if stream not in dataflow.ports_out:
                     total += dataflow.fifo_resources(stream)
-        main = actors[-1] if len(actors) == 1 else max(actors, key=lambda a: len(a.kernel.tables))
+        main = next((a for a in reversed(actors) if not isinstance(a.kernel, _PLUMBING)), actors[0])
         cycles = max(actor.kernel.cycles for actor in actors)
         rows[layer] = LayerRow(
-            layer, main.kernel.kind, "fpga", main.kernel.folding, cycles, total.as_dict(), main.sources
+            layer,
+            main.kernel.kind,
+            "fpga",
+            main.kernel.folding,
+            cycles,
+            total.as_dict(),
+            main.sources,
         )
     return tuple(rows.values())
 

@@ -187,7 +187,8 @@ class _Choices:
         fronts: dict[bool, list[_Option]] = {}
         for style in (True, False):
             ranked = sorted(
-                (o for o in found if o.is_dsp == style), key=lambda o: (o.cycles, self.cost(o.resources))
+                (o for o in found if o.is_dsp == style),
+                key=lambda o: (o.cycles, self.cost(o.resources)),
             )
             front: list[_Option] = []
             for option in reversed(ranked):
@@ -330,7 +331,9 @@ def _check_pins(dataflow: Dataflow, pins: Pins) -> None:
             raise UnknownNameError.of("layer", layer, layers)
         kernels = [a.kernel for a in dataflow.actors if a.layer == layer]
         for key, value in pinned.items():
-            legal = sorted({f.folding[key] for k in kernels for f in k.foldings() if key in f.folding})
+            legal = sorted(
+                {f.folding[key] for k in kernels for f in k.foldings() if key in f.folding}
+            )
             if value not in legal:
                 raise ConfigError(
                     f"{key} = {value} is not a folding of this layer; wanted one of "

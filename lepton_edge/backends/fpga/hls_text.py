@@ -58,7 +58,9 @@ def project_files(dataflow: Dataflow, options: HlsOptions) -> dict[str, str]:
     return files
 
 
-def vector_files(dataflow: Dataflow, inputs: Sequence[Array], outputs: Sequence[Array]) -> dict[str, bytes]:
+def vector_files(
+    dataflow: Dataflow, inputs: Sequence[Array], outputs: Sequence[Array]
+) -> dict[str, bytes]:
     """Return the testbench's golden vectors: raw little-endian elements, frame after frame.
 
     Args:
@@ -93,8 +95,14 @@ def _layer_header(actor: Actor) -> str:
     kernel, call = actor.kernel, actor.kernel.call
     guard = f"{actor.name}_hpp".upper()
     arguments = [
-        *(f"hls::stream<{_word(p)}>& in{_index(i, kernel.inputs)}" for i, p in enumerate(kernel.inputs)),
-        *(f"hls::stream<{_word(p)}>& out{_index(i, kernel.outputs)}" for i, p in enumerate(kernel.outputs)),
+        *(
+            f"hls::stream<{_word(p)}>& in{_index(i, kernel.inputs)}"
+            for i, p in enumerate(kernel.inputs)
+        ),
+        *(
+            f"hls::stream<{_word(p)}>& out{_index(i, kernel.outputs)}"
+            for i, p in enumerate(kernel.outputs)
+        ),
         "unsigned frames",
     ]
     values = [
@@ -155,7 +163,8 @@ def _brace_words(array: Array) -> list[str]:
     if array.ndim == 2:
         return [f"{{{{{', '.join(map(str, row))}}}}}" for row in array.tolist()]
     return [
-        "{{" + ", ".join(f"{{{', '.join(map(str, row))}}}" for row in tile) + "}}" for tile in array.tolist()
+        "{{" + ", ".join(f"{{{', '.join(map(str, row))}}}" for row in tile) + "}}"
+        for tile in array.tolist()
     ]
 
 
@@ -212,9 +221,13 @@ void {dataflow.name}({_wrapped(arguments, 8)});
 
 
 def _top_source(dataflow: Dataflow, options: HlsOptions) -> str:
-    headers = sorted({f"lepton/{a.kernel.call.header}" for a in dataflow.actors if not a.kernel.tables})
+    headers = sorted(
+        {f"lepton/{a.kernel.call.header}" for a in dataflow.actors if not a.kernel.tables}
+    )
     includes = "".join(f'#include "{h}"\n' for h in headers)
-    layers = "".join(f'#include "layers/{a.name}.hpp"\n' for a in dataflow.actors if a.kernel.tables)
+    layers = "".join(
+        f'#include "layers/{a.name}.hpp"\n' for a in dataflow.actors if a.kernel.tables
+    )
     streams = "".join(_stream_text(dataflow, stream) for stream in dataflow.streams)
     calls = "\n".join(_call_text(actor) for actor in dataflow.actors)
     ports = [name for name, _ in _ports(dataflow)]
@@ -298,15 +311,23 @@ def _wrapped(parts: Sequence[str], indent: int, width: int = 100) -> str:
 
 
 def _bridge_source(dataflow: Dataflow) -> str:
-    ins = "\n".join(_bridge_port(i, dataflow.reader[p][1], True) for i, p in enumerate(dataflow.ports_in))
-    outs = "\n".join(_bridge_port(i, dataflow.writer[p][1], False) for i, p in enumerate(dataflow.ports_out))
-    declared = "\n".join(f'    hls::stream<{_axis_type(port)}> {name}("{name}");' for name, port in _ports(dataflow))
+    ins = "\n".join(
+        _bridge_port(i, dataflow.reader[p][1], True) for i, p in enumerate(dataflow.ports_in)
+    )
+    outs = "\n".join(
+        _bridge_port(i, dataflow.writer[p][1], False) for i, p in enumerate(dataflow.ports_out)
+    )
+    declared = "\n".join(
+        f'    hls::stream<{_axis_type(port)}> {name}("{name}");' for name, port in _ports(dataflow)
+    )
     ports = ", ".join(name for name, _ in _ports(dataflow))
     fills = "\n".join(
-        f"            send_{i}({p}, inputs[{i}], done, burst);" for i, p in enumerate(dataflow.ports_in)
+        f"            send_{i}({p}, inputs[{i}], done, burst);"
+        for i, p in enumerate(dataflow.ports_in)
     )
     drains = "\n".join(
-        f"            receive_{i}({p}, outputs[{i}], done, burst);" for i, p in enumerate(dataflow.ports_out)
+        f"            receive_{i}({p}, outputs[{i}], done, burst);"
+        for i, p in enumerate(dataflow.ports_out)
     )
     return f"""// C simulation as a shared library: feeds the top function from plain arrays.
 #include <cstdint>
@@ -388,7 +409,10 @@ def _testbench_source(dataflow: Dataflow) -> str:
     )
     first, first_port = dataflow.ports_in[0], dataflow.reader[dataflow.ports_in[0]][1]
     frame = first_port.elements * first_port.elem.num_bytes
-    declared = "\n".join(f'    hls::stream<{_axis_type(port)}> {name}_stream("{name}");' for name, port in _ports(dataflow))
+    declared = "\n".join(
+        f'    hls::stream<{_axis_type(port)}> {name}_stream("{name}");'
+        for name, port in _ports(dataflow)
+    )
     sends = "\n".join(_tb_loop(p, dataflow.reader[p][1], True) for p in dataflow.ports_in)
     checks = "\n".join(_tb_loop(p, dataflow.writer[p][1], False) for p in dataflow.ports_out)
     ports = ", ".join(f"{name}_stream" for name, _ in _ports(dataflow))

@@ -74,7 +74,10 @@ class _Lowering:
             self._axis_in(value, port)
         refusals: list[tuple[Node, str]] = []
         for node in self.graph.nodes:
-            if any(v in self.graph.types and v not in self.streams and v not in self.graph.constants for v in node.inputs):
+            if any(
+                v in self.graph.types and v not in self.streams and v not in self.graph.constants
+                for v in node.inputs
+            ):
                 continue
             try:
                 self._lower(node)
@@ -105,7 +108,9 @@ class _Lowering:
         elem = stream_elem(type_)
         lanes = AxisEnd.lanes_for(elem, type_.num_elements)
         self.elems[port], self.elements[port] = elem, type_.num_elements
-        self._add(f"{port}_reader", AxisEnd(elem, type_.num_elements, lanes, True), [port], value, ())
+        self._add(
+            f"{port}_reader", AxisEnd(elem, type_.num_elements, lanes, True), [port], port, ()
+        )
         self.streams[value] = self.actors[-1].outputs[0]
 
     def _axis_out(self, value: str, port: str) -> None:
@@ -113,7 +118,7 @@ class _Lowering:
         elem, elements = self.elems[stream], self.elements[stream]
         lanes = AxisEnd.lanes_for(elem, elements)
         kernel = AxisEnd(elem, elements, lanes, False)
-        self.actors.append(Actor(f"{port}_writer", kernel, (stream,), (port,), value, ()))
+        self.actors.append(Actor(f"{port}_writer", kernel, (stream,), (port,), port, ()))
 
     def _frame(self, value: str) -> TensorType:
         type_ = self.graph.types[value]
@@ -205,7 +210,15 @@ class _Lowering:
     def _zero(self, type_: TensorType) -> int:
         return type_.quant.zero_point[0]
 
-    def _padded(self, node: Node, stream: str, elem: Elem, size: tuple[int, int, int], pads: tuple[int, int, int, int], value: int) -> tuple[str, tuple[int, int, int]]:
+    def _padded(
+        self,
+        node: Node,
+        stream: str,
+        elem: Elem,
+        size: tuple[int, int, int],
+        pads: tuple[int, int, int, int],
+        value: int,
+    ) -> tuple[str, tuple[int, int, int]]:
         if not any(pads):
             return stream, size
         kernel = Padding(elem, *size, pads=pads, value=value)
@@ -266,7 +279,9 @@ class _Lowering:
         start = bias_without_zero_point(weights, bias, self._zero(x))
         vectors = math.prod(x.shape[:-1])
         acc = _sum_elem(self._acc(node), weights, start, elem)
-        self._set(node, self._actor(node, MatrixVector(elem, acc, weights, start, vectors), [stream]))
+        self._set(
+            node, self._actor(node, MatrixVector(elem, acc, weights, start, vectors), [stream])
+        )
 
     def _pool(self, node: Node, op: pool.MaxPool | pool.SumPool) -> None:
         stream, elem, x = self._x(node)
@@ -313,14 +328,18 @@ class _Lowering:
             stream, elem = self._actor(node, flip, [stream], "sign"), elem_out
         peak = 1 << (elem.bits - 1 if elem.signed else elem.bits)
         if int(thresholds.max()) >= peak:
-            raise _Refused(f"a threshold does not fit the {elem.bits}-bit integers it is compared with")
+            raise _Refused(
+                f"a threshold does not fit the {elem.bits}-bit integers it is compared with"
+            )
         kernel = Threshold(elem, self._acc(node), pixels, channels, 1, thresholds, op.lowest)
         self._set(node, self._actor(node, kernel, [stream]))
 
     def _lookup(self, node: Node) -> None:
         stream, elem, x = self._x(node)
         pixels, channels = self._map_shape(node)
-        kernel = Lookup(elem, self._acc(node), pixels, channels, 1, self._param(node, 1), x.quant.lowest)
+        kernel = Lookup(
+            elem, self._acc(node), pixels, channels, 1, self._param(node, 1), x.quant.lowest
+        )
         self._set(node, self._actor(node, kernel, [stream]))
 
     def _scaled_add(self, node: Node, op: quantized.ScaledAdd) -> None:
@@ -358,7 +377,9 @@ class _Lowering:
     def _argmax(self, node: Node, op: select.ArgMax) -> None:
         stream, elem, x = self._x(node)
         if op.axis != x.rank - 1:
-            raise _Refused(f"an arg max over axis {op.axis}; only the channels (the last axis) stream")
+            raise _Refused(
+                f"an arg max over axis {op.axis}; only the channels (the last axis) stream"
+            )
         kernel = ArgMax(elem, x.shape[-1], math.prod(x.shape[:-1]))
         self._set(node, self._actor(node, kernel, [stream]))
 

@@ -77,9 +77,21 @@ def split_regions(graph: Graph, reasons: Mapping[str, str]) -> Regions:
     before_nodes = [n for n in graph.nodes if n.name in before]
     after_nodes = [n for n in graph.nodes if n.name in after]
     return Regions(
-        extract(graph, before_nodes, graph.inputs, _unique([*core_inputs, *_bypass(graph, before_nodes, after_nodes)]), "before"),
+        extract(
+            graph,
+            before_nodes,
+            graph.inputs,
+            _unique([*core_inputs, *_bypass(graph, before_nodes, after_nodes)]),
+            "before",
+        ),
         extract(graph, core, core_inputs, core_outputs, graph.name),
-        extract(graph, after_nodes, _unique([*core_outputs, *_bypass(graph, before_nodes, after_nodes)]), graph.outputs, "after"),
+        extract(
+            graph,
+            after_nodes,
+            _unique([*core_outputs, *_bypass(graph, before_nodes, after_nodes)]),
+            graph.outputs,
+            "after",
+        ),
         tuple(_host_layers([*before_nodes, *after_nodes], reasons)),
     )
 
@@ -97,7 +109,7 @@ def _is_host_op(graph: Graph, node: Node) -> bool:
     if isinstance(op, _CONVERSIONS):
         return True
     computes_floats = any(graph.types[v].is_float for v in (*node.inputs, *node.outputs))
-    return isinstance(op, _HOST_FUNCTIONS) and computes_floats or isinstance(op, TopK)
+    return (isinstance(op, _HOST_FUNCTIONS) and computes_floats) or isinstance(op, TopK)
 
 
 def _leading(graph: Graph) -> set[str]:
@@ -126,14 +138,13 @@ def _trailing(graph: Graph, before: Collection[str]) -> set[str]:
 
 
 def _require_integers(graph: Graph, core: Sequence[Node], reasons: Mapping[str, str]) -> None:
-    offenders = [
-        n for n in core if any(graph.types[v].is_float for v in (*n.inputs, *n.outputs))
-    ]
+    offenders = [n for n in core if any(graph.types[v].is_float for v in (*n.inputs, *n.outputs))]
     if not offenders:
         return
     stated = [n for n in offenders if n.name in reasons] or offenders
     lines = [
-        f"{n.name} ({n.op.name}): {reasons.get(n.name, 'it computes on floats')}" for n in stated[:8]
+        f"{n.name} ({n.op.name}): {reasons.get(n.name, 'it computes on floats')}"
+        for n in stated[:8]
     ]
     more = f" (and {len(stated) - 8} more)" if len(stated) > 8 else ""
     raise UnsupportedError(
@@ -166,7 +177,7 @@ def _bypass(graph: Graph, before: Sequence[Node], after: Sequence[Node]) -> list
 
 
 def _unique(values: object) -> list[str]:
-    return list(dict.fromkeys(values))  # type: ignore[call-overload,no-any-return]
+    return list(dict.fromkeys(values))  # type: ignore[call-overload]
 
 
 def extract(

@@ -42,7 +42,12 @@ def _pace(actor: Actor) -> float:
     out_words, in_words = kernel.outputs[0].words, max(p.words for p in kernel.inputs)
     if kernel.cycles <= in_words:
         return 1.0
-    return max(1.0, (kernel.cycles - in_words) / out_words if out_words > in_words else kernel.cycles / out_words)
+    return max(
+        1.0,
+        (kernel.cycles - in_words) / out_words
+        if out_words > in_words
+        else kernel.cycles / out_words,
+    )
 
 
 def fifo_depths(dataflow: Dataflow) -> dict[str, int]:
@@ -60,7 +65,9 @@ def fifo_depths(dataflow: Dataflow) -> dict[str, int]:
     written: dict[str, Array] = {}
     for port in dataflow.ports_in:
         words = dataflow.reader[port][1].words
-        written[port] = -(-np.arange(steps) * words // (steps - 1)) if steps > 1 else np.array([words])
+        written[port] = (
+            -(-np.arange(steps) * words // (steps - 1)) if steps > 1 else np.array([words])
+        )
     depths: dict[str, int] = {}
     for actor in dataflow.actors:
         kernel = actor.kernel
@@ -69,11 +76,15 @@ def fifo_depths(dataflow: Dataflow) -> dict[str, int]:
             out = kernel.produced(arrived[0])
         else:
             needs = [kernel.needed(i) for i in range(len(arrived))]
-            enabled = [np.searchsorted(n, a, side="right") for n, a in zip(needs, arrived, strict=True)]
+            enabled = [
+                np.searchsorted(n, a, side="right") for n, a in zip(needs, arrived, strict=True)
+            ]
             out = np.minimum.reduce(enabled)
             for index, stream in enumerate(actor.inputs):
                 # Within a step the other branches have at least what they had before it.
-                earlier = [np.concatenate([[0], e[:-1]]) for i, e in enumerate(enabled) if i != index]
+                earlier = [
+                    np.concatenate([[0], e[:-1]]) for i, e in enumerate(enabled) if i != index
+                ]
                 certain = np.minimum.reduce([enabled[index], *earlier])
                 taken = np.concatenate([[0], needs[index]])[certain]
                 waiting = int((arrived[index] - taken).max())

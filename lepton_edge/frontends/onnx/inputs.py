@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import onnx
@@ -85,7 +86,7 @@ def _shape(info: onnx.ValueInfoProto, where: str) -> tuple[int, ...]:
                 hint="fix it: onnx.tools.update_model_dims, or export without dynamic_axes "
                 "for this axis",
             )
-    if any(size > 1 << 31 for size in shape):
+    if math.prod(shape) > 1 << 31:
         raise ImportModelError(f"has the shape {shape}", where=where)
     return tuple(shape)
 
@@ -128,6 +129,8 @@ def _quant_read_by(
     params = [values.get(v) for v in node.input[1:3] if v]
     if not params or not all(isinstance(p, Static) for p in params):
         return None
+    if bits > 32:
+        raise UnsupportedError(f"holds codes of {bits} bits; at most 32 are supported", where=where)
     scale, *zero = (p.array for p in params if isinstance(p, Static))
     if scale.size != 1:
         raise UnsupportedError(

@@ -35,8 +35,9 @@ def resize_sizes(node: NodeView, shape: tuple[int, ...]) -> tuple[list[int], lis
             if not (math.isfinite(scale) and scale > 0):
                 raise node.wrong(f"the scale {scale} is not positive")
             out_scales[axis] = scale
-            out_sizes[axis] = min(MAX_SIZE + 1, math.floor(shape[axis] * scale))
-        if not 1 <= out_sizes[axis] <= MAX_SIZE:
+            out_sizes[axis] = math.floor(shape[axis] * scale)
+        is_resized = out_sizes[axis] != shape[axis] or out_scales[axis] != 1.0
+        if is_resized and not 1 <= out_sizes[axis] <= MAX_SIZE:
             raise node.refuse(f"axis {axis} gets the size {out_sizes[axis]}")
     return out_sizes, out_scales
 
@@ -52,11 +53,11 @@ def _given(node: NodeView) -> tuple[list[float] | None, tuple[int, ...] | None]:
     return [float(s) for s in node.array(index, "the scales").reshape(-1)], None
 
 
-def nearest_indices(node: NodeView, old: int, new: int, scale: float) -> Array:
-    """Return for each output position the input position that it copies."""
-    x = np.arange(new, dtype=np.float64)
+def nearest_indices(node: NodeView, old: int, new: int, scale: float) -> Array | None:
+    """Return for each output position the input position that it copies; None: its own."""
     if scale == 1.0 and old == new:
-        return x.astype(np.int64)
+        return None
+    x = np.arange(new, dtype=np.float64)
     if node.opset < 11 or node.proto.op_type == "Upsample":
         return np.clip(np.floor(x / scale), 0, old - 1).astype(np.int64)
     mode = node.attr_string("coordinate_transformation_mode", "half_pixel")

@@ -84,7 +84,7 @@ def _gathered(proto: onnx.NodeProto, arrays: Sequence[Array]) -> int:
     axis = next((a.i for a in proto.attribute if a.name == "axis"), 0)
     if not -arrays[0].ndim <= axis < arrays[0].ndim:
         raise ImportModelError(f"axis {axis} of a {arrays[0].ndim}-D tensor")
-    return arrays[0].size // max(1, arrays[0].shape[axis]) * arrays[1].size
+    return int(arrays[0].size // max(1, arrays[0].shape[axis]) * arrays[1].size)
 
 
 def _one_hot(_: onnx.NodeProto, arrays: Sequence[Array]) -> int:
@@ -147,8 +147,9 @@ def evaluate(
     present = [a for a in arrays if a is not None]
     try:
         count = _num_elements(proto, present)
-    except IndexError:
-        raise ImportModelError(f"has {len(present)} inputs, which is too few") from None
+    except (IndexError, ValueError, OverflowError):
+        shapes = ", ".join(str(list(a.shape)) for a in present)
+        raise ImportModelError(f"does not take constants of the shapes {shapes}") from None
     if count * 8 > MAX_STATIC_BYTES:
         raise UnsupportedError(
             f"computes a constant of up to {count} elements; at most "

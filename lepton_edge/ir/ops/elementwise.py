@@ -40,7 +40,7 @@ class Relu(Scalar):
 
     def real(self, x: Array) -> Array:
         """See Scalar."""
-        return np.maximum(x, 0)
+        return np.asarray(np.maximum(x, 0))
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Clip(Scalar):
 
     def real(self, x: Array) -> Array:
         """See Scalar."""
-        return np.minimum(np.maximum(x, x.dtype.type(self.lowest)), x.dtype.type(self.highest))
+        lowest, highest = x.dtype.type(self.lowest), x.dtype.type(self.highest)
+        return np.asarray(np.minimum(np.maximum(x, lowest), highest))
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class HardSigmoid(Scalar):
 
     def real(self, x: Array) -> Array:
         """See Scalar."""
-        return np.clip(x.dtype.type(self.slope) * x + x.dtype.type(self.offset), 0, 1)
+        return np.asarray(np.clip(x.dtype.type(self.slope) * x + x.dtype.type(self.offset), 0, 1))
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class HardSwish(Scalar):
 
     def real(self, x: Array) -> Array:
         """See Scalar."""
-        return x * np.clip(x / 6 + x.dtype.type(0.5), 0, 1)
+        return np.asarray(x * np.clip(x / 6 + x.dtype.type(0.5), 0, 1))
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,10 @@ class PRelu(Op):
 
 
 def _broadcast(inputs: Sequence[TensorType]) -> tuple[int, ...]:
-    require(all(t.is_float for t in inputs), f"wanted float tensors, found {', '.join(map(str, inputs))}")
+    require(
+        all(t.is_float for t in inputs),
+        f"wanted float tensors, found {', '.join(map(str, inputs))}",
+    )
     try:
         return tuple(np.broadcast_shapes(*(t.shape for t in inputs)))
     except ValueError:

@@ -82,7 +82,9 @@ def _store(acc: Array, sig: Signature) -> Array:
     return acc.astype(elem.dtype)
 
 
-def windows(x: Array, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int]) -> Array:
+def windows(
+    x: Array, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int]
+) -> Array:
     """Return the sliding windows of ``x`` as a view.
 
     Args:
@@ -107,7 +109,10 @@ def spatial_extent(
     pads: tuple[int, int, int, int],
     dilations: tuple[int, int],
 ) -> tuple[int, int]:
-    """Return the output height and width (ONNX Conv, floor mode); pads are top, left, bottom, right."""
+    """Return the output height and width (ONNX Conv, floor mode).
+
+    Pads are top, left, bottom, right.
+    """
     out = []
     for axis in (0, 1):
         padded = size[axis] + pads[axis] + pads[axis + 2]
@@ -159,7 +164,8 @@ class Conv(Op):
         out_channels, kh, kw, in_channels = w.shape
         require(
             in_channels * self.groups == x.shape[3] and out_channels % self.groups == 0,
-            f"weights take {in_channels} x {self.groups} groups channels, the input has {x.shape[3]}",
+            f"weights take {in_channels} channels in each of {self.groups} groups, "
+            f"the input has {x.shape[3]} channels",
         )
         _require_bias(inputs, out_channels)
         height, width = spatial_extent(
@@ -221,7 +227,9 @@ class Dense(Op):
         require_arity(self, inputs, 2, 3)
         x, w = inputs[0], inputs[1]
         require(w.rank == 2 and x.rank >= 1, f"wanted weights [M,K], found {x} and {w}")
-        require(x.shape[-1] == w.shape[1], f"the input has {x.shape[-1]} columns, weights {w.shape[1]}")
+        require(
+            x.shape[-1] == w.shape[1], f"the input has {x.shape[-1]} columns, weights {w.shape[1]}"
+        )
         _require_bias(inputs, w.shape[0])
         elem = _result_elem(x, w, self.acc_bits, 0)
         return (TensorType((*x.shape[:-1], w.shape[0]), elem),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -120,7 +120,13 @@ class SumPool(Window):
         return (sums.astype(sig.outputs[0].elem.dtype),)
 
 
-_REDUCTIONS = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}
+_REDUCTIONS: dict[str, Callable[..., Array]] = {
+    "mean": np.mean,
+    "sum": np.sum,
+    "max": np.max,
+    "min": np.min,
+    "prod": np.prod,
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ class Reduce(Op):
     @property
     def is_batchable(self) -> bool:  # type: ignore[override]
         """Not when the batch is reduced too."""
-        return 0 not in self.axes and self.keepdims or min(self.axes, default=0) > 0
+        return (0 not in self.axes and self.keepdims) or min(self.axes, default=0) > 0
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """See Op."""

@@ -183,7 +183,9 @@ class Lookup(Op):
         """See Op."""
         require_arity(self, inputs, 2)
         x, table = inputs
-        require(x.is_quantized and x.quant.bits <= 16, f"wanted codes of at most 16 bits, found {x}")
+        require(
+            x.is_quantized and x.quant.bits <= 16, f"wanted codes of at most 16 bits, found {x}"
+        )
         require(
             table.rank == 2 and table.shape[1] == x.quant.num_codes,
             f"wanted a table with {x.quant.num_codes} entries, found {table}",
@@ -292,7 +294,10 @@ class SoftmaxCodes(Op):
         require_arity(self, inputs, 2)
         x, table = inputs
         require(x.is_quantized and x.quant.is_per_tensor, f"wanted codes with one scale, found {x}")
-        require(table.shape == (x.quant.num_codes,), f"wanted {x.quant.num_codes} entries, found {table}")
+        require(
+            table.shape == (x.quant.num_codes,),
+            f"wanted {x.quant.num_codes} entries, found {table}",
+        )
         require(
             1 <= self.numerator < 1 << 15 and 1 <= self.denominator < 1 << 15,
             f"{self.numerator}/{self.denominator} is not a fraction of 15-bit integers",

@@ -37,7 +37,10 @@ class Reshape(Op):
             f"cannot reshape {x.num_elements} elements of shape {x.shape} to {self.shape}",
         )
         if isinstance(x.elem, QuantType) and not x.elem.is_per_tensor:
-            require(self.shape[-1:] == x.shape[-1:], "a reshape must keep the axis that scales run along")
+            require(
+                self.shape[-1:] == x.shape[-1:],
+                "a reshape must keep the axis that scales run along",
+            )
         return (x.with_shape(self.shape),)
 
     def evaluate(self, arrays: Sequence[Array], sig: Signature) -> tuple[Array, ...]:
@@ -95,11 +98,17 @@ class Concat(Op):
         require(0 <= self.axis < first.rank, f"axis {self.axis} of a {first.rank}-D tensor")
         for t in inputs:
             _require_per_tensor(t, self)
-            require(t.elem == first.elem, f"cannot concatenate {first} and {t}: element types differ")
-            same = t.rank == first.rank and all(
-                a == b for i, (a, b) in enumerate(zip(t.shape, first.shape, strict=True)) if i != self.axis
+            require(
+                t.elem == first.elem, f"cannot concatenate {first} and {t}: element types differ"
             )
-            require(same, f"cannot concatenate shapes {first.shape} and {t.shape} along {self.axis}")
+            same = t.rank == first.rank and all(
+                a == b
+                for i, (a, b) in enumerate(zip(t.shape, first.shape, strict=True))
+                if i != self.axis
+            )
+            require(
+                same, f"cannot concatenate shapes {first.shape} and {t.shape} along {self.axis}"
+            )
         shape = list(first.shape)
         shape[self.axis] = sum(t.shape[self.axis] for t in inputs)
         return (first.with_shape(tuple(shape)),)
@@ -313,5 +322,9 @@ class Broadcast(Op):
     def evaluate(self, arrays: Sequence[Array], sig: Signature) -> tuple[Array, ...]:
         """See Op."""
         (x,) = arrays
-        batch = x.shape[:1] if sig.inputs[0].rank == len(self.shape) and self.shape[:1] == (1,) else self.shape[:1]
+        batch = (
+            x.shape[:1]
+            if sig.inputs[0].rank == len(self.shape) and self.shape[:1] == (1,)
+            else self.shape[:1]
+        )
         return (np.ascontiguousarray(np.broadcast_to(x, (*batch, *self.shape[1:]))),)

@@ -84,7 +84,7 @@ def test_truncated_files(save):
 def test_paths_that_are_no_files(tmp_path):
     with pytest.raises(ImportModelError, match="there is no such file"):
         import_onnx(tmp_path / "missing.onnx")
-    with pytest.raises(ImportModelError, match="is a directory; wanted an .onnx file"):
+    with pytest.raises(ImportModelError, match="is a directory; wanted"):
         import_onnx(tmp_path)
     with pytest.raises(ImportModelError, match="cannot be read"):
         import_onnx(tmp_path / "a\0b.onnx")

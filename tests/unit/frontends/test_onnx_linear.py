@@ -150,3 +150,9 @@ def test_ill_typed(load, attributes, weights, message):
         load(text, {"w": normal(*weights)})
     assert caught.value.what.startswith(message)
     assert caught.value.where == "node 'n1' (Conv)"
+
+
+@pytest.mark.parametrize("kind", ["Conv", "ConvTranspose"])
+def test_a_vector_is_refused(load, kind):
+    with pytest.raises(UnsupportedError, match="the input has 0 spatial axes"):
+        load(f"g (float[1] x) => (float[] y) {{ y = {kind}(x, w) }}", {"w": np.ones(1)})

@@ -136,3 +136,11 @@ def test_ill_typed(load, call, message):
     with pytest.raises(ImportModelError) as caught:
         load(f"{X} {{ y = {call} }}", opset=11)
     assert caught.value.what == message
+
+
+def test_top_k_of_several_numbers(load):
+    with pytest.raises(ImportModelError, match=r"k must be one number, found \[1, 2\]"):
+        load(
+            "g (float[1,6] x) => (float[] y, int64[] i) { y, i = TopK(x, k) }",
+            {"k": np.array([1, 2])},
+        )

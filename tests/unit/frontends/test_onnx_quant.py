@@ -12,7 +12,10 @@ from lepton_edge.ir.ops.quantized import Dequantize, Quantize
 from lepton_edge.ir.types import Int, QuantType
 
 RNG = np.random.default_rng(5)
-QDQ = "g (float[1,3] x) => (float[] y) { q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, s, z) }"
+QDQ = """g (float[1,3] x) => (float[] y) {
+    q = QuantizeLinear(x, s, z)
+    y = DequantizeLinear(q, s, z)
+}"""
 
 
 def codes(*shape: int) -> np.ndarray:
@@ -213,7 +216,7 @@ def test_an_input_read_with_two_scales_is_refused(load):
     }"""
     with pytest.raises(UnsupportedError, match="re-interpreting codes"):
         load(text, {"s": np.float32(0.5), "t": np.float32(0.25)})
-    with pytest.raises(UnsupportedError, match="input 'x': .*needs one scale"):
+    with pytest.raises(UnsupportedError, match=r"input 'x': .*needs one scale"):
         load(text, {"s": np.array([0.5, 1, 2]), "t": np.float32(0.25)})
 
 

@@ -228,3 +228,11 @@ def test_constants_of_ill_typed_nodes(load):
             {"w": np.ones(5), "s": ints(2, 2)},
         )
     assert caught.value.where == "node 'n1' (Reshape)"
+
+
+def test_resize_does_not_enumerate_axes_that_keep_their_size(load):
+    graph = load(
+        "g (float[1,1,2,536870912] x) => (float[] y) { y = Resize(x, , s) }",
+        {"s": np.array([1, 1, 2, 1], np.float32)},
+    )
+    assert graph.types["y"].shape == (1, 1, 4, 536870912)

@@ -199,7 +199,7 @@ def test_sample_inputs_that_would_run_code_are_refused(archive, tmp_path, monkey
     "member", ["data/aotinductor/model/m.so", "data/weights/model.pt", "models/other.json"]
 )
 def test_archives_with_other_members_are_refused(archive, tmp_path, member):
-    path = rewrite(archive, tmp_path, lambda name, data: data)
+    path = rewrite(archive, tmp_path, lambda _, data: data)
     with zipfile.ZipFile(path, "a") as file:
         file.writestr(f"net/{member}", pickle.dumps(1))
     with pytest.raises(UnsupportedError, match="wanted one exported program with tensors only"):
@@ -220,7 +220,7 @@ def test_damaged_archives(archive, tmp_path):
     data = archive.read_bytes()
     for size in (0, 10, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:size])
-        with pytest.raises(ImportModelError, match="not a torch.export archive, or is damaged"):
+        with pytest.raises(ImportModelError, match="archive, or is damaged"):
             import_pt2(path)
     path.write_bytes(data.replace(b"archive_version", b"archive_virsion"))
     with pytest.raises((ImportModelError, UnsupportedError)):
@@ -237,7 +237,7 @@ def test_damaged_archives(archive, tmp_path):
     legacy = tmp_path / "legacy.pt2"
     with zipfile.ZipFile(legacy, "w") as file:
         file.writestr("net/archive_version", "0")
-    with pytest.raises(ImportModelError, match="is a zip archive without 'models/model.json'"):
+    with pytest.raises(ImportModelError, match="is a zip archive without"):
         import_pt2(legacy)
 
 

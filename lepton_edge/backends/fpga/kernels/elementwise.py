@@ -99,7 +99,9 @@ class ScaledAdd(Join):
     def call(self) -> Call:
         """See Kernel."""
         template = (*self.type_arguments, self.outputs[0].words)
-        return Call("elementwise.hpp", "scaled_add", template, (self.scale_a, self.scale_b, self.offset))
+        return Call(
+            "elementwise.hpp", "scaled_add", template, (self.scale_a, self.scale_b, self.offset)
+        )
 
     @property
     def summary(self) -> str:
@@ -120,7 +122,9 @@ class Multiply(Join):
     def inputs(self) -> tuple[Port, ...]:
         """See Kernel."""
         first, second = super().inputs
-        return (first, Port(self.b, self.channels, self.lanes)) if self.is_spread else (first, second)
+        return (
+            (first, Port(self.b, self.channels, self.lanes)) if self.is_spread else (first, second)
+        )
 
     @property
     def resources(self) -> Resources:
@@ -143,7 +147,9 @@ class Multiply(Join):
         if self.is_spread:
             template = (*self.type_arguments, self.channels, self.pixels)
             return Call("elementwise.hpp", "multiply_channels", template, scalars)
-        return Call("elementwise.hpp", "multiply", (*self.type_arguments, self.outputs[0].words), scalars)
+        return Call(
+            "elementwise.hpp", "multiply", (*self.type_arguments, self.outputs[0].words), scalars
+        )
 
     @property
     def summary(self) -> str:

@@ -276,5 +276,5 @@ class Depthwise(Kernel):
 
 def bias_without_zero_point(weights: Array, bias: Array | None, zero_point: int) -> Array:
     """Return the bias that lets a layer sum raw codes: ``bias - zero_point * sum(weights)``."""
-    rows = weights.reshape(len(weights), -1).sum(axis=1)
-    return (np.zeros(len(weights), np.int64) if bias is None else bias) - zero_point * rows
+    start = np.zeros(len(weights), np.int64) if bias is None else bias
+    return np.asarray(start - zero_point * weights.reshape(len(weights), -1).sum(axis=1))

@@ -177,7 +177,7 @@ class Concat(Kernel):
         words = (self.block_a // self.lanes, self.block_b // self.lanes)
         block, rest = np.divmod(np.arange(self.outputs[0].words), sum(words))
         inside = rest + 1 if index == 0 else rest + 1 - words[0]
-        return block * words[index] + np.clip(inside, 0, words[index])
+        return np.asarray(block * words[index] + np.clip(inside, 0, words[index]))
 
     @property
     def resources(self) -> Resources:
@@ -247,7 +247,7 @@ class Slice(Kernel):
         """See Kernel."""
         blocks, rest = np.divmod(consumed * self.lanes, self.block)
         kept = blocks * (self.end - self.begin) + np.clip(rest, self.begin, self.end) - self.begin
-        return kept // self.lanes
+        return np.asarray(kept // self.lanes)
 
     @property
     def resources(self) -> Resources:
@@ -306,7 +306,13 @@ class AxisEnd(Stream):
     @property
     def call(self) -> Call:
         """See Kernel."""
-        template = (self.x.c_type, self.lanes, self.x.num_bytes, self.axis_width, self.inputs[0].words)
+        template = (
+            self.x.c_type,
+            self.lanes,
+            self.x.num_bytes,
+            self.axis_width,
+            self.inputs[0].words,
+        )
         function = "axis_to_stream" if self.is_input else "stream_to_axis"
         return Call("stream_io.hpp", function, template)
 

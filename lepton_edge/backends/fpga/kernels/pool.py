@@ -92,7 +92,9 @@ class Pool(Kernel):
             x = as_frames(arrays[0], 1, self.taps, 1, self.channels)
         else:
             groups = self.channels // self.pe
-            x = as_frames(arrays[0], self.pixels, groups, self.taps, self.pe).transpose(0, 1, 3, 2, 4)
+            x = as_frames(arrays[0], self.pixels, groups, self.taps, self.pe).transpose(
+                0, 1, 3, 2, 4
+            )
         return (flat(x.max(axis=2) if self.is_max else x.sum(axis=2) + self.offset),)
 
     @property

@@ -22,7 +22,6 @@ from lepton_edge.backends.fpga.kernels.base import (
     grouped,
     memory,
 )
-from lepton_edge.backends.fpga.kernels.matrix_vector import multiplier_cost
 from lepton_edge.ir.ops.quantized import Rounding
 from lepton_edge.ir.types import Array, bits_for_range
 
@@ -141,7 +140,9 @@ class Requantize(ChannelMap):
         """See Kernel."""
         multiplier, addend = self.multiplier, self.addend
         if not self._shared:
-            multiplier, addend = (np.broadcast_to(p, (self.channels,)) for p in (multiplier, addend))
+            multiplier, addend = (
+                np.broadcast_to(p, (self.channels,)) for p in (multiplier, addend)
+            )
         factor = Elem.for_values(multiplier)
         return (
             Table("multiplier", factor, self._words(multiplier), "codes per unit, times 2^shift"),
@@ -282,7 +283,14 @@ class Lookup(ChannelMap):
     def call(self) -> Call:
         """See Kernel."""
         period = self._period(self.table)
-        template = (self.x.c_type, self.out.c_type, self.entries, period, self.lanes, self.outputs[0].words)
+        template = (
+            self.x.c_type,
+            self.out.c_type,
+            self.entries,
+            period,
+            self.lanes,
+            self.outputs[0].words,
+        )
         return Call("lookup.hpp", "lookup", template, (self.first,))
 
     @property

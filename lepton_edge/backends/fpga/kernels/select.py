@@ -154,7 +154,9 @@ class Softmax(Kernel):
     def resources(self) -> Resources:
         """See Kernel: a pipelined 64-bit divider for each lane dominates."""
         divider = Resources(lut=64 * 40, ff=64 * 60, dsp=4)
-        cost = memory(self.lanes * self.x.bits, self.channels // self.lanes) + control(self.channels)
+        cost = memory(self.lanes * self.x.bits, self.channels // self.lanes) + control(
+            self.channels
+        )
         for _ in range(self.lanes):
             cost += divider + memory(24, len(self.table))
         return cost
@@ -170,7 +172,9 @@ class Softmax(Kernel):
     @property
     def tables(self) -> tuple[Table, ...]:
         """See Kernel."""
-        return (Table("exponentials", Elem(32, False), self.table, "exp(-scale * distance) * 2^24"),)
+        return (
+            Table("exponentials", Elem(32, False), self.table, "exp(-scale * distance) * 2^24"),
+        )
 
     @property
     def call(self) -> Call:

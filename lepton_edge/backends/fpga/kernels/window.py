@@ -212,7 +212,9 @@ class Padding(Pixels):
     @property
     def resources(self) -> Resources:
         """See Kernel."""
-        return control(self.outputs[0].words) + Resources(lut=self.outputs[0].width + 40, ff=self.outputs[0].width + 20)
+        return control(self.outputs[0].words) + Resources(
+            lut=self.outputs[0].width + 40, ff=self.outputs[0].width + 20
+        )
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -228,7 +230,9 @@ class Padding(Pixels):
     @property
     def summary(self) -> str:
         """See Kernel."""
-        return f"border of {self.value} around {text_shape((self.height, self.width, self.channels))}"
+        return (
+            f"border of {self.value} around {text_shape((self.height, self.width, self.channels))}"
+        )
 
 
 @dataclass(frozen=True)
@@ -259,7 +263,9 @@ class Stretch(Pixels):
     @property
     def resources(self) -> Resources:
         """See Kernel."""
-        row = memory(self.inputs[0].width, self.width * self.groups if self.fill is None else 0, ports=2)
+        row = memory(
+            self.inputs[0].width, self.width * self.groups if self.fill is None else 0, ports=2
+        )
         return row + control(self.outputs[0].words) + Resources(lut=60, ff=40)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:

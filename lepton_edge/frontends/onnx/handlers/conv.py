@@ -7,6 +7,7 @@ from lepton_edge.frontends.onnx.layout import (
     crop,
     enter_channels_last,
     leave_channels_last,
+    refuse_rank,
     weights_channels_last,
     window_attributes,
     wrap_channels_last,
@@ -20,6 +21,8 @@ from lepton_edge.ir.types import Array
 
 
 def _weights(node: NodeView, rank: int) -> Static:
+    if rank not in (3, 4):
+        raise refuse_rank(node, rank)
     weights = node.constant(1, "the weights")
     if len(weights.shape) != rank:
         raise node.wrong(f"weights of shape {list(weights.shape)} for a {rank}-D input")

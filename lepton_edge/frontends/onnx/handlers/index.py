@@ -186,14 +186,16 @@ def _resize(node: NodeView) -> None:
         return
     ops = []
     for axis, (factor, indices) in enumerate(zip(factors, maps, strict=True)):
-        if factor != 1:
+        if indices is not None and factor != 1:
             _require_few(node, len(indices))
             ops.append(Gather(axis, tuple(int(i) for i in indices)))
     emit_chain(node, ops)
 
 
-def _factor(old: int, indices: Array) -> int:
+def _factor(old: int, indices: Array | None) -> int:
     """Return how often each entry is repeated; 0 where the map is no plain repetition."""
+    if indices is None:
+        return 1
     factor, rest = divmod(len(indices), old)
     if rest or not factor or (indices != np.arange(len(indices)) // factor).any():
         return 0

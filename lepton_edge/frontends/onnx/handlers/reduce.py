@@ -113,7 +113,10 @@ def _top_k(node: NodeView) -> None:
     if node.opset < 10:
         k = node.attr_int("k", 0)
     else:
-        (k,) = node.integers(1, "k") or (0,)
+        given = node.integers(1, "k")
+        if len(given) != 1:
+            raise node.wrong(f"k must be one number, found {list(given)}")
+        (k,) = given
     axis = node.axis("axis", -1, node.type_at(0).rank)
     op = TopK(k, axis, bool(node.attr_int("largest", 1)))
     node.result(op, [node.value(0)], count=2)

@@ -1,0 +1,1 @@
+"""Benchmarks: each module prints the table that docs/benchmarks.md shows."""
