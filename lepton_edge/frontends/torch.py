@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import io
 import logging
@@ -146,41 +145,7 @@ def _export(program: Any, inputs: tuple[Any, ...] | None, name: str) -> onnx.Mod
 def _to_graph(model: onnx.ModelProto, name: str) -> Graph:
     from lepton_edge.frontends.onnx import import_onnx_proto
 
-    _name_layers(model)
     return import_onnx_proto(model, name)
-
-
-def _name_layers(model: onnx.ModelProto) -> None:
-    """Name ONNX nodes by the modules that they come from: ``layer1.0.conv1``."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        owner = ""
-        if len(node.input) > 1 and node.input[1] in weights:
-            owner, _, kind = node.input[1].rpartition(".")
-            owner = owner if kind == "weight" else ""
-        node.name = owner or _scope_name(node) or node.name
-
-
-def _scope_name(node: onnx.NodeProto) -> str:
-    """Return the module path of a node; within a module of several layers, and its operation."""
-    metadata = {entry.key: entry.value for entry in node.metadata_props}
-    scopes = _names(metadata.get("pkg.torch.onnx.name_scopes", ""))
-    classes = _names(metadata.get("pkg.torch.onnx.class_hierarchy", ""))
-    if len(scopes) < 2 or len(classes) != len(scopes):
-        return ""
-    path, operation, owner = scopes[-2], scopes[-1], classes[-2]
-    is_layer = owner.startswith("torch.nn.modules.") and ".container." not in owner
-    if is_layer and path:
-        return path
-    return f"{path}.{operation}" if path else operation
-
-
-def _names(text: str) -> list[str]:
-    try:
-        names = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return []
-    return [str(n) for n in names] if isinstance(names, list) else []
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import onnx
 from lepton_edge.errors import ImportModelError, LeptonError, UnsupportedError
 from lepton_edge.frontends.onnx.inputs import input_types
 from lepton_edge.frontends.onnx.load import read_model, tensor_array
+from lepton_edge.frontends.onnx.module_names import name_by_modules
 from lepton_edge.frontends.onnx.node import NodeView
 from lepton_edge.frontends.onnx.prepare import (
     check_arity,
@@ -72,7 +73,7 @@ def import_onnx_proto(model: onnx.ModelProto, name: str, base_dir: Path | None =
     """Turn an ONNX model in memory into a Graph.
 
     Args:
-        model: the model; it is not changed.
+        model: the model; nodes that torch exported are renamed by their modules.
         name: the graph's name.
         base_dir: where external tensor data may lie; None forbids external data.
 
@@ -82,7 +83,9 @@ def import_onnx_proto(model: onnx.ModelProto, name: str, base_dir: Path | None =
     """
     check_text(model)
     opsets = check_versions(model)
-    return Importer(inline_functions(model), opsets, name, base_dir).run()
+    model = inline_functions(model)
+    name_by_modules(model)
+    return Importer(model, opsets, name, base_dir).run()
 
 
 class Importer:
