@@ -139,6 +139,7 @@ class _Lowering:
         self.reach: dict[str, Reach] = {}
         self.floats: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
+        self.accumulators: set[str] = set()
 
     def run(self) -> Lowered:
         for node in self.graph.nodes:
@@ -202,6 +203,10 @@ class _Lowering:
         if array.shape[-1] == channels == array.size:
             return [Fraction(v) for v in array.reshape(-1)]
         raise _Refused(f"its constant operand has shape {array.shape}: not one value a channel")
+
+    def _is_accumulator(self, value: str) -> bool:
+        """Whether ``value`` holds sums or products, which thresholds map more cheaply than tables."""
+        return value in self.accumulators
 
     # -- floats ---------------------------------------------------------------------------------
 
@@ -323,6 +328,7 @@ class _Lowering:
         new_op = replace(op, acc_bits=reach.bits)
         acc = self.new.emit1(new_op, inputs, name=node.name, sources=node.sources)
         self.reach[acc] = reach
+        self.accumulators.add(acc)
         self.reals[node.output] = Scaled(
             acc, RealRule.linear(slopes).affine([Fraction(1)], offset), False, node.sources
         )
@@ -359,6 +365,8 @@ class _Lowering:
             raise _Refused("its input falls where the integer rises; quantise it first")
         pooled = self.new.emit1(op, [x.value], name=node.name, sources=node.sources)
         self.reach[pooled] = self._codes_reach(x.value)
+        if self._is_accumulator(x.value):
+            self.accumulators.add(pooled)
         self.reals[node.output] = replace(x, value=pooled, sources=(*x.sources, *node.sources))
 
     def _average_pool(self, node: Node, op: AveragePool) -> None:
@@ -373,6 +381,7 @@ class _Lowering:
         new_op = SumPool(op.kernel, op.strides, op.pads, op.dilations, reach.bits, count)
         sums = self.new.emit1(new_op, [x.value], name=node.name, sources=node.sources)
         self.reach[sums] = reach
+        self.accumulators.add(sums)
         scale = Fraction(self.new.type_of(x.value).quant.scale[0])
         self.reals[node.output] = Scaled(
             sums, RealRule.linear([scale / count]), False, node.sources
@@ -494,6 +503,7 @@ class _Lowering:
             q.Product(reach.bits), [a.value, b.value], name=node.name, sources=node.sources
         )
         self.reach[product] = reach
+        self.accumulators.add(product)
         self.reals[node.output] = Scaled(
             product, RealRule.linear([slopes[0] * slopes[1]]), False, sources
         )
@@ -603,7 +613,8 @@ class _Lowering:
         quant = self.new.type_of(real.value).quant
         if real.is_codes and quant == out:
             return real.value
-        if quant.bits <= MAX_TABLE_BITS and quant.is_per_tensor:
+        fits_table = quant.bits <= MAX_TABLE_BITS and quant.is_per_tensor
+        if fits_table and not (self._is_accumulator(real.value) and real.rule.is_monotone):
             codes = np.arange(quant.lowest, quant.highest + 1)[:, np.newaxis]
             entries = real.rule.codes(np.repeat(codes, real.rule.num_channels, axis=1), out).T
             constant = self.new.constant(entries, Int(out.bits, out.signed), f"{node.name}/table")

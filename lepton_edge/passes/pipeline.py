@@ -13,7 +13,11 @@ from lepton_edge.passes.calibration import Observer
 from lepton_edge.passes.equalize_layers import EqualizeLayers
 from lepton_edge.passes.fold_affine import FoldAffine
 from lepton_edge.passes.fold_constants import FoldConstants
-from lepton_edge.passes.insert_quantizers import InsertQuantizers, is_quantized
+from lepton_edge.passes.insert_quantizers import (
+    InsertQuantizers,
+    is_quantized,
+    quantization_points,
+)
 from lepton_edge.passes.lower_integers import Lowered, lower_integers
 from lepton_edge.passes.sink_views import SinkViews
 
@@ -54,13 +58,16 @@ def quantize(
     samples: Mapping[str, Array] | None,
     watch: Watcher | None = None,
 ) -> Graph:
-    """Return a network that speaks of codes: as it is if it does already, else quantised.
+    """Return a network that speaks of codes where it must.
+
+    What is quantised already stays as it is, codes unchanged; where layers still read floats
+    (an unquantised input, say), calibration samples quantise them.
 
     Raises:
         CalibrationError: a float network without usable calibration data.
         QuantError: quantisation was forbidden for a float network.
     """
-    if is_quantized(graph):
+    if is_quantized(graph) and (samples is None or not quantization_points(graph)):
         return graph
     if options.mode == "none":
         raise QuantError(

@@ -92,15 +92,16 @@ def split_regions(graph: Graph, reasons: Mapping[str, str]) -> Regions:
             graph.outputs,
             "after",
         ),
-        tuple(_host_layers([*before_nodes, *after_nodes], reasons)),
+        (
+            *_host_layers(before_nodes, "it prepares the real-valued inputs"),
+            *_host_layers(after_nodes, "it works on the real-valued outputs"),
+        ),
     )
 
 
-def _host_layers(nodes: Sequence[Node], reasons: Mapping[str, str]) -> list[HostLayer]:
+def _host_layers(nodes: Sequence[Node], reason: str) -> list[HostLayer]:
     return [
-        HostLayer(n.name, n.op.name, reasons.get(n.name, "it computes on floats"))
-        for n in nodes
-        if not isinstance(n.op, _CONVERSIONS)
+        HostLayer(n.name, n.op.name, reason) for n in nodes if not isinstance(n.op, _CONVERSIONS)
     ]
 
 
