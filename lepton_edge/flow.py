@@ -17,7 +17,14 @@ from lepton_edge.artifact.manifest import Manifest, TensorSpec
 from lepton_edge.artifact.report import Evidence, Metric, Report, VerificationRow
 from lepton_edge.artifact.store import ArtifactWriter, StoredArtifact, load_artifact, update_report
 from lepton_edge.backends.boards import Board, load_board
-from lepton_edge.backends.fpga.design import Design, fallbacks, layer_rows, make_design, metrics
+from lepton_edge.backends.fpga.design import (
+    Design,
+    fallbacks,
+    layer_rows,
+    make_design,
+    metrics,
+    warnings,
+)
 from lepton_edge.backends.fpga.folding import read_pins
 from lepton_edge.backends.fpga.hls_text import port_dtype, vector_files
 from lepton_edge.errors import CalibrationError, UnknownNameError, UserError, VerifyError
@@ -390,6 +397,7 @@ def _report(network: Graph, options: CompileOptions, design: Design) -> Report:
         metrics=metrics(design),
         layers=layer_rows(design),
         fallbacks=fallbacks(design),
+        warnings=warnings(design),
     )
 
 

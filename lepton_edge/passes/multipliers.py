@@ -65,30 +65,29 @@ def _fits(multiplier: Array, addend: Array, table: ThresholdTable) -> bool:
 
 
 def _floor_form(table: ThresholdTable) -> MulShift | None:
-    channels = len(table.sign)
-    found = np.full(channels, -1)
-    multiplier, addend = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
-    for shift in range(MAX_SHIFT + 1):
-        pending = np.flatnonzero(found < 0)
-        if not pending.size:
-            break
-        for up in (0, 1):
-            pending = np.flatnonzero(found < 0)
-            pending = np.array([c for c in pending.tolist() if _is_safe(table, c, shift)], np.int64)
-            trial = np.array(
-                [int(table.slope[c] * (1 << shift)) + up for c in pending.tolist()], np.int64
-            )
-            least, most = addend_bounds(table, pending, trial, shift)
-            wanted = _wanted_addend(table, pending, shift)
-            good = least <= most
-            multiplier[pending[good]] = trial[good]
-            addend[pending[good]] = np.clip(wanted, least, most)[good]
-            found[pending[good]] = shift
-    if (found < 0).any():
+    """Search the smallest feasible shift of each channel by bisection.
+
+    A form that is exact at a shift stays exact when everything is scaled up, so feasibility
+    (nearly) only grows with the shift; what is returned has been proven feasible itself.
+    """
+    search = _Search(table)
+    high = search.largest_safe_shift()
+    is_feasible, multiplier, addend = search.at(high)
+    if not is_feasible.all():
         return None
-    shift = int(found.max())
-    # A form that is exact at a smaller shift stays exact when everything is scaled up.
-    scale = np.int64(1) << (shift - found)
+    low = np.zeros_like(high)
+    while (low < high).any():
+        middle = (low + high) // 2
+        is_feasible, trial, start = search.at(middle)
+        is_better = is_feasible & (low < high)
+        multiplier, addend = (
+            np.where(is_better, trial, multiplier),
+            np.where(is_better, start, addend),
+        )
+        high = np.where(is_better, middle, high)
+        low = np.where(is_better, low, np.minimum(middle + 1, high))
+    shift = int(high.max())
+    scale = np.int64(1) << (shift - high)
     if not _fits(multiplier * 1.0 * scale, addend * 1.0 * scale, table):
         return None
     return MulShift(
@@ -101,31 +100,57 @@ def _floor_form(table: ThresholdTable) -> MulShift | None:
     )
 
 
-def _is_safe(table: ThresholdTable, channel: int, shift: int) -> bool:
-    """Whether the products that ``addend_bounds`` forms stay within 62 bits."""
-    reach = int(np.abs(table.reach[channel]).max()) + 1
-    return (table.slope[channel] * (1 << shift) + 1) * reach < 1 << 61
+class _Search:
+    """Tries shifts, one for each channel, on slopes and offsets held in fixed point."""
+
+    def __init__(self, table: ThresholdTable) -> None:
+        self.table = table
+        limit = 1 << 61
+
+        def fixed(value: Fraction) -> int:
+            return min(max((value.numerator << MAX_SHIFT) // value.denominator, -limit), limit)
+
+        self.slope = np.array([fixed(v) for v in table.slope], np.int64)
+        self.offset = np.array([fixed(v) for v in table.offset], np.int64)
+        self.reach = np.abs(table.reach).max(axis=1).astype(np.float64) + 1
+
+    def largest_safe_shift(self) -> Array:
+        """Return the largest shift of each channel whose products stay within 61 bits."""
+        room = 2.0**60 / (self.reach * (self.slope * 2.0**-MAX_SHIFT + 2.0**-MAX_SHIFT) + 1)
+        return np.clip(np.floor(np.log2(np.maximum(room, 1.0))), 0, MAX_SHIFT).astype(np.int64)
+
+    def at(self, shift: Array) -> tuple[Array, Array, Array]:
+        """Return, for each channel at its shift: is there a form, its multiplier, its addend."""
+        down = self.slope >> (MAX_SHIFT - shift)
+        wanted = (self.offset >> (MAX_SHIFT - shift)) + (np.int64(1) << shift) // 2
+        good = np.zeros(len(shift), bool)
+        multiplier, addend = np.zeros_like(down), np.zeros_like(down)
+        for trial in (down, down + 1):
+            least, most = addend_bounds(self.table, trial, shift)
+            is_new = (least <= most) & ~good
+            multiplier = np.where(is_new, trial, multiplier)
+            addend = np.where(is_new, np.minimum(np.maximum(wanted, least), most), addend)
+            good |= is_new
+        return good, multiplier, addend
 
 
-def addend_bounds(
-    table: ThresholdTable, channels: Array, multiplier: Array, shift: int
-) -> tuple[Array, Array]:
-    """Return the least and the most addend that keeps every code, for each of ``channels``."""
-    codes = np.arange(table.lowest + 1, table.highest + 1, dtype=np.int64) << shift
-    first = table.thresholds[channels]
-    low, high = table.reach[channels, :1], table.reach[channels, 1:]
+def addend_bounds(table: ThresholdTable, multiplier: Array, shift: Array) -> tuple[Array, Array]:
+    """Return the least and the most addend that keeps every code of each channel.
+
+    Args:
+        table: the wanted codes.
+        multiplier: int64 [C], not negative (``table.sign`` tells the direction).
+        shift: int64 [C].
+    """
+    levels = np.arange(table.lowest + 1, table.highest + 1, dtype=np.int64)
+    codes = levels << shift[:, np.newaxis]
+    first = table.thresholds
+    low, high = table.reach[:, :1], table.reach[:, 1:]
     m = multiplier[:, np.newaxis]
     unbounded = np.int64(1) << 61
     at_least = np.where(first <= high, codes - m * first, -unbounded)
     at_most = np.where(first > low, codes - 1 - m * (first - 1), unbounded)
     return at_least.max(axis=1, initial=-unbounded), at_most.min(axis=1, initial=unbounded)
-
-
-def _wanted_addend(table: ThresholdTable, channels: Array, shift: int) -> Array:
-    """The addend of the plain rule: its offset, and half a unit to round."""
-    limit = 1 << 60
-    exact = [table.offset[c] * (1 << shift) + Fraction(1 << shift, 2) for c in channels.tolist()]
-    return np.array([min(max(round(v), -limit), limit) for v in exact], np.int64)
 
 
 def _half_even_form(table: ThresholdTable) -> MulShift | None:

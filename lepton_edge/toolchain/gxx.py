@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -69,28 +70,31 @@ def build_library(root: Path, sources: Iterable[str], include: Iterable[str]) ->
         with contextlib.suppress(OSError):
             library.touch()
         return library
-    partial = library.with_name(f"{key}.{os.getpid()}.partial")
-    log = library.with_suffix(".log")
+    partial = library.with_name(f"{key}.{os.getpid()}.{threading.get_ident()}.partial")
+    try:
+        _compile([*command, "-o", str(partial)], root, library.with_suffix(".log"))
+        partial.replace(library)
+    finally:
+        partial.unlink(missing_ok=True)
+    _forget_old(library.parent)
+    return library
+
+
+def _compile(command: list[str], root: Path, log: Path) -> None:
     try:
         done = subprocess.run(
-            [*command, "-o", str(partial)],
-            cwd=root, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-        )  # fmt: skip
+            command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired:
-        partial.unlink(missing_ok=True)
         raise ToolFailedError(
             f"g++ did not finish within {TIMEOUT_S:.0f} s", where=str(root)
         ) from None
     if done.returncode != 0:
-        partial.unlink(missing_ok=True)
         log.write_text(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}", encoding="utf-8")
         first = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
         raise ToolFailedError(
             f"g++ ended with status {done.returncode}: {first}", where=str(root), hint=f"log: {log}"
         )
-    partial.replace(library)
-    _forget_old(library.parent)
-    return library
 
 
 def _digest(root: Path, command: list[str]) -> str:

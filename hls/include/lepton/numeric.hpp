@@ -11,12 +11,13 @@ namespace lepton {
 #ifdef LEPTON_SIM_AP_INT
 
 /// Type of a local accumulator of declared type T: T itself in hardware; in simulation the native
-/// integer of 32 or 64 bits that holds it, which wraps to T once, when the result is written.
+/// integer of 32 or 64 bits that holds it, which wraps to T once, when the result is written. It is
+/// unsigned, since partial sums of raw codes may leave T, and only unsigned arithmetic may wrap.
 template <typename T> struct Native {
     using type = T;
 };
 template <int W, bool S> struct Native<lepton_sim::Integer<W, S>> {
-    using type = typename lepton_sim::Native<(W <= 32 ? 32 : 64), S>::type;
+    using type = typename lepton_sim::Native<(W <= 32 ? 32 : 64), false>::type;
 };
 
 /// Like Native, but always 64 bits in simulation: for sums that are shifted or compared across types.

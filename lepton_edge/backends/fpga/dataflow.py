@@ -10,6 +10,7 @@ from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga.kernels.base import Kernel, Port, fifo
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, converters
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
+from lepton_edge.backends.fpga.names import Namespace
 from lepton_edge.errors import InternalError
 from lepton_edge.ir.types import Array
 
@@ -136,6 +137,7 @@ def connect(dataflow: Dataflow) -> Dataflow:
     """Give forks the width of their writers, and put converters where widths differ."""
     actors: list[Actor] = []
     lanes: dict[str, int] = {}
+    names = Namespace(actor.name for actor in dataflow.actors)
     for actor in dataflow.actors:
         kernel = actor.kernel
         if isinstance(kernel, Fork):
@@ -148,7 +150,7 @@ def connect(dataflow: Dataflow) -> Dataflow:
                 port.elem, port.elements, lanes.get(stream, port.lanes), port.lanes
             ):
                 converted = f"{stream}_x{port.lanes}"
-                name = f"{actor.name}_width" + (f"_{len(inputs)}" if len(actor.inputs) > 1 else "")
+                name = names.take(f"{actor.name}_width")
                 actors.append(
                     Actor(name, converter, (stream,), (converted,), actor.layer, actor.sources)
                 )

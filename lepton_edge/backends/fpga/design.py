@@ -156,3 +156,14 @@ def layer_rows(design: Design) -> tuple[LayerRow, ...]:
 def fallbacks(design: Design) -> tuple[FallbackRow, ...]:
     """Return the layers that the host computes, and why."""
     return tuple(FallbackRow(h.name, h.op, h.reason) for h in design.regions.host_layers)
+
+
+def warnings(design: Design) -> tuple[str, ...]:
+    """Return what a user of the design should know before building it."""
+    board = design.board
+    if not board.vitis_part:
+        return (
+            f"Vitis HLS does not support {board.part}: the project proves and prices the design, "
+            "but cannot be synthesised with it",
+        )
+    return ()

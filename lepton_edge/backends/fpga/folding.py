@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from lepton_edge.backends.boards import Board, Resources
+from lepton_edge.backends.boards import Board, Resources, list_boards
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
 from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
+from lepton_edge.backends.fpga.kernels.plumbing import Stream
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule import fifo_depths, latency_cycles
 from lepton_edge.errors import ConfigError, DoesNotFitError, InternalError, UnknownNameError
@@ -101,22 +102,16 @@ def plan(dataflow: Dataflow, budget: Resources, goal: Goal, pins: Pins | None = 
         ConfigError: a pinned folding is not legal, with the legal values.
     """
     choices = _Choices(dataflow, budget, pins or {})
-    if goal.cycles is not None:
-        return _at_rate(choices, goal.cycles, budget)
     candidates = choices.cycle_counts()
-    fits = [None] * len(candidates)  # type: list[Dataflow | None]
-
-    def meets(index: int) -> bool:
-        planned = choices.plan_for(candidates[index])
-        is_good = planned is not None and planned.resources.fits(budget)
-        fits[index] = planned if is_good else None
-        return is_good
-
-    index = bisect.bisect_left(range(len(candidates)), True, key=meets)
-    if index == len(candidates):
-        raise _does_not_fit(choices, candidates[-1], budget)
-    meets(index)
-    best = fits[index]
+    if goal.cycles is not None:
+        planned = _at_rate(choices, goal.cycles, budget)
+        if goal.latency is None or latency_cycles(planned) <= goal.latency:
+            return planned
+        candidates = [c for c in candidates if c <= goal.cycles]
+    index = bisect.bisect_left(
+        range(len(candidates)), True, key=lambda i: choices.fitting(candidates[i]) is not None
+    )
+    best = choices.fitting(candidates[index]) if index < len(candidates) else None
     if best is None:
         raise _does_not_fit(choices, candidates[-1], budget)
     if goal.latency is None:
@@ -154,7 +149,7 @@ def _within_latency(
     low, high = 0, len(candidates) - 1
     while low < high:
         middle = (low + high + 1) // 2
-        planned = choices.plan_for(candidates[middle])
+        planned = choices.fitting(candidates[middle])
         if planned is not None and latency_cycles(planned) <= limit:
             best, low = planned, middle
         else:
@@ -179,11 +174,20 @@ class _Choices:
     def _front(self, actor: Actor, pinned: Mapping[str, int]) -> dict[bool, list[_Option]]:
         """Options by multiplier style, by falling cycles, each dearer than the one before."""
         window = self.windows.get(actor.name)
-        found = [
+        every = (
             _Option(k, _window_for(window.kernel, k) if window else None)
             for k in actor.kernel.foldings()
-            if _is_pinned(k, pinned)
+        )
+        found = [
+            o
+            for o in every
+            if not _is_foldable(actor)
+            or (_is_pinned(o.kernel, pinned) and (not o.window or _is_pinned(o.window, pinned)))
         ]
+        if not found:
+            raise ConfigError(
+                "the pinned parameters exclude each other", where=f"layer {actor.layer!r}"
+            )
         fronts: dict[bool, list[_Option]] = {}
         for style in (True, False):
             ranked = sorted(
@@ -238,6 +242,11 @@ class _Choices:
             kernels |= chosen[name][style].kernels(name, window.name if window else None)
         planned = connect(self.dataflow.with_kernels(lambda actor: kernels[actor.name]))
         return replace(planned, depths=fifo_depths(planned))
+
+    def fitting(self, cycles: int) -> Dataflow | None:
+        """Return the cheapest network with at most ``cycles`` a frame if it is within the budget."""
+        planned = self.plan_for(cycles)
+        return planned if planned is not None and planned.resources.fits(self.budget) else None
 
     def _styles(self, chosen: Mapping[str, Mapping[bool, _Option]]) -> dict[str, bool]:
         """Put multipliers into DSP blocks as far as they last, else into LUTs."""
@@ -309,13 +318,16 @@ def _does_not_fit(choices: _Choices, cycles: int, budget: Resources) -> DoesNotF
     parts = [f"{name} {needs[name]:g} of {has[name]:g}" for name in excess]
     worst = next(iter(excess), "lut")
     largest = max(planned.actors, key=lambda a: a.kernel.resources.as_dict()[worst])
+    roomy = [b.name for b in list_boards() if planned.resources.fits(budget_of(b))]
+    would_fit = (
+        f"at this rate it would fit {', '.join(roomy)}" if roomy else "no known board fits it"
+    )
     return DoesNotFitError(
-        f"at {cycles} cycles a frame the design needs {', '.join(parts)} (estimated, of what a plan "
-        f"may use); most {worst} goes to layer {largest.layer!r} "
+        f"at {cycles} cycles a frame the design needs {', '.join(parts)} (estimated, of what a "
+        f"plan may use); most {worst} goes to layer {largest.layer!r} "
         f"({largest.kernel.resources.as_dict()[worst]:g})",
         where=choices.dataflow.name,
-        hint="ask for a lower rate, quantise to fewer bits, or choose a larger board "
-        "(lepton-edge boards)",
+        hint=f"ask for a lower rate, or quantise to fewer bits; {would_fit}",
     )
 
 
@@ -325,23 +337,20 @@ def _is_pinned(kernel: Kernel, pinned: Mapping[str, int]) -> bool:
 
 
 def _check_pins(dataflow: Dataflow, pins: Pins) -> None:
-    layers = {actor.layer for actor in dataflow.actors}
+    foldable = [actor for actor in dataflow.actors if _is_foldable(actor)]
+    layers = {actor.layer for actor in foldable}
     for layer, pinned in pins.items():
         if layer not in layers:
             raise UnknownNameError.of("layer", layer, layers)
-        kernels = [a.kernel for a in dataflow.actors if a.layer == layer]
+        foldings = [f.folding for a in foldable if a.layer == layer for f in a.kernel.foldings()]
         for key, value in pinned.items():
-            legal = sorted(
-                {f.folding[key] for k in kernels for f in k.foldings() if key in f.folding}
-            )
+            legal = sorted({folding[key] for folding in foldings if key in folding})
             if value not in legal:
                 raise ConfigError(
                     f"{key} = {value} is not a folding of this layer; wanted one of "
                     f"{', '.join(map(str, legal)) or 'no such parameter'}",
                     where=f"layer {layer!r}",
                 )
-        if not all(any(_is_pinned(f, pinned) for f in k.foldings()) for k in kernels):
-            raise ConfigError("the pinned parameters exclude each other", where=f"layer {layer!r}")
 
 
 def read_pins(path: Path) -> dict[str, dict[str, int]]:

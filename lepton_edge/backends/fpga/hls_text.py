@@ -93,7 +93,6 @@ def pack(array: Array, port: Port) -> bytes:
 
 def _layer_header(actor: Actor) -> str:
     kernel, call = actor.kernel, actor.kernel.call
-    guard = f"{actor.name}_hpp".upper()
     arguments = [
         *(
             f"hls::stream<{_word(p)}>& in{_index(i, kernel.inputs)}"
@@ -117,11 +116,11 @@ def _layer_header(actor: Actor) -> str:
     return f"""// Layer: {_comment(actor.layer)}
 {_sources_comment(actor)}// {kernel.summary}.
 // {_cost_comment(actor)}
-#ifndef {guard}
-#define {guard}
+#pragma once
 
 #include "lepton/{call.header}"
 
+namespace layers {{
 namespace {actor.name} {{
 
 {tables}
@@ -131,8 +130,7 @@ inline void run({_wrapped(arguments, 16)}) {{
 }}
 
 }}  // namespace {actor.name}
-
-#endif  // {guard}
+}}  // namespace layers
 """
 
 
@@ -270,7 +268,7 @@ def _call_text(actor: Actor) -> str:
     streams = ", ".join((*actor.inputs, *actor.outputs))
     comment = f"    // {_comment(actor.layer)}: {kernel.summary}; {_cost_comment(actor)}\n"
     if kernel.tables:
-        return f"{comment}    {actor.name}::run({streams}, frames);"
+        return f"{comment}    layers::{actor.name}::run({streams}, frames);"
     template = ", ".join(map(str, call.template))
     scalars = "".join(f", {s}" for s in call.scalars)
     return f"{comment}    lepton::{call.function}<{template}>({streams}{scalars}, frames);"
@@ -289,8 +287,8 @@ def _sources_comment(actor: Actor) -> str:
 
 
 def _comment(text: str) -> str:
-    """Return text that is safe in a line comment."""
-    return "".join(c if c.isprintable() and c != "\\" else "_" for c in text)[:120]
+    """Return text that is safe in a line comment: one line, no line splice (``\\`` or ``??/``)."""
+    return "".join(c if c.isprintable() and c not in "\\?" else "_" for c in text)[:120]
 
 
 def _wrapped(parts: Sequence[str], indent: int, width: int = 100) -> str:
@@ -354,7 +352,7 @@ extern "C" int lepton_csim(const void* const* inputs, void* const* outputs, unsi
         for (unsigned done = 0; done < frames;) {{
             const unsigned burst = frames - done < at_once ? frames - done : at_once;
 {fills}
-            {dataflow.name}({ports}, burst, *design_id);
+            ::{dataflow.name}({ports}, burst, *design_id);
 {drains}
             done += burst;
         }}
@@ -409,6 +407,10 @@ def _testbench_source(dataflow: Dataflow) -> str:
     )
     first, first_port = dataflow.ports_in[0], dataflow.reader[dataflow.ports_in[0]][1]
     frame = first_port.elements * first_port.elem.num_bytes
+    sizes = "".join(
+        f" || {name}.size() != std::size_t(frames) * {port.elements * port.elem.num_bytes}"
+        for name, port in _ports(dataflow)
+    )
     declared = "\n".join(
         f'    hls::stream<{_axis_type(port)}> {name}_stream("{name}");'
         for name, port in _ports(dataflow)
@@ -437,14 +439,14 @@ static std::vector<char> bytes(const std::string& name) {{
 int main() {{
 {reads}
     const unsigned frames = {first}.size() / {frame};
-    if (frames == 0) {{
-        std::printf("no golden frames found\\n");
+    if (frames == 0{sizes}) {{
+        std::printf("no golden frames, or not as many in every file\\n");
         return 2;
     }}
 {declared}
 {sends}
     unsigned design_id = 0;
-    {dataflow.name}({ports}, frames, design_id);
+    ::{dataflow.name}({ports}, frames, design_id);
     unsigned mismatches = 0;
 {checks}
     std::printf("%u frames, design %08x: %u words differ\\n", frames, design_id, mismatches);

@@ -21,7 +21,7 @@ from lepton_edge.backends.fpga.kernels.pool import Pool
 from lepton_edge.backends.fpga.kernels.requantize import Lookup, Requantize, Threshold
 from lepton_edge.backends.fpga.kernels.select import ArgMax, Softmax
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow, Stretch
-from lepton_edge.backends.fpga.names import identifier, unique_identifiers
+from lepton_edge.backends.fpga.names import Namespace, identifier, unique_identifiers
 from lepton_edge.errors import LeptonError, UnsupportedError
 from lepton_edge.ir.graph import Graph, Node
 from lepton_edge.ir.ops import linear, pool, quantized, select, shape
@@ -29,7 +29,6 @@ from lepton_edge.ir.ops.quantized import Rounding
 from lepton_edge.ir.types import Array, Int, QuantType, TensorType
 
 MAX_SOFTMAX_CHANNELS = 4096
-MAX_ELEM_BITS = 62
 
 
 def lower_dataflow(graph: Graph) -> Dataflow:
@@ -66,7 +65,7 @@ class _Lowering:
         self.streams: dict[str, str] = {}
         self.elems: dict[str, Elem] = {}
         self.elements: dict[str, int] = {}
-        self.names: set[str] = set()
+        self.names = Namespace()
 
     def run(self) -> Dataflow:
         ports_in = self._ports("in", self.graph.inputs)
@@ -89,8 +88,8 @@ class _Lowering:
         for value, port in zip(self.graph.outputs, ports_out, strict=True):
             self._axis_out(value, port)
         return Dataflow(
-            identifier(self.graph.name).lower(),
-            _with_forks(self.actors, self.elems, self.elements),
+            identifier(self.graph.name.lower()),
+            _with_forks(self.actors, self.elems, self.elements, self.names),
             ports_in,
             ports_out,
             {},
@@ -100,8 +99,8 @@ class _Lowering:
 
     def _ports(self, side: str, values: Sequence[str]) -> tuple[str, ...]:
         if len(values) == 1:
-            return (f"{side}put" if side == "in" else "output_r",)
-        return tuple(f"{side}_{i}_{identifier(v)}" for i, v in enumerate(values))
+            return (f"{side}put_r",)
+        return tuple(f"{identifier(v)}_{side}{i}" for i, v in enumerate(values))
 
     def _axis_in(self, value: str, port: str) -> None:
         type_ = self._frame(value)
@@ -118,7 +117,8 @@ class _Lowering:
         elem, elements = self.elems[stream], self.elements[stream]
         lanes = AxisEnd.lanes_for(elem, elements)
         kernel = AxisEnd(elem, elements, lanes, False)
-        self.actors.append(Actor(f"{port}_writer", kernel, (stream,), (port,), port, ()))
+        name = self.names.take(f"{port}_writer")
+        self.actors.append(Actor(name, kernel, (stream,), (port,), port, ()))
 
     def _frame(self, value: str) -> TensorType:
         type_ = self.graph.types[value]
@@ -134,10 +134,7 @@ class _Lowering:
         self, name: str, kernel: Kernel, inputs: Sequence[str], layer: str, sources: Sequence[str]
     ) -> str:
         """Append an actor with one output stream, and return that."""
-        unique, count = name, 2
-        while unique in self.names:
-            unique, count = f"{name}_{count}", count + 1
-        self.names.add(unique)
+        unique = self.names.take(name)
         stream = f"{unique}_out"
         (port,) = kernel.outputs
         self.elems[stream], self.elements[stream] = port.elem, port.elements
@@ -198,6 +195,8 @@ class _Lowering:
 
     def _x(self, node: Node, index: int = 0) -> tuple[str, Elem, TensorType]:
         value = node.inputs[index]
+        if value in self.graph.constants:
+            raise _Refused(f"its input {value!r} is a constant; a stream is wanted there")
         stream = self.streams[value]
         return stream, self.elems[stream], self.graph.types[value]
 
@@ -319,20 +318,25 @@ class _Lowering:
         stream, elem, _ = self._x(node)
         pixels, channels = self._map_shape(node)
         thresholds, sign = self._param(node, 1), self._param(node, 2)
-        if (sign < 0).any():
-            elem_out = Elem(elem.bits + 1)
-            flip = Requantize(
-                elem, elem_out, pixels, channels, 1, sign, np.zeros_like(sign), 0,
-                -(1 << elem.bits), (1 << elem.bits) - 1, Rounding.FLOOR,
-            )  # fmt: skip
-            stream, elem = self._actor(node, flip, [stream], "sign"), elem_out
-        peak = 1 << (elem.bits - 1 if elem.signed else elem.bits)
-        if int(thresholds.max()) >= peak:
-            raise _Refused(
-                f"a threshold does not fit the {elem.bits}-bit integers it is compared with"
-            )
+        if (sign < 0).any() or int(thresholds.max()) > elem.highest:
+            # Room for the other sign, and for thresholds that are never reached.
+            wider = Elem(elem.bits + (1 if elem.signed else 2))
+            stream, elem = self._scaled(node, stream, elem, wider, sign, "sign"), wider
+        thresholds = thresholds.clip(elem.lowest, elem.highest)  # beyond: always, or never, reached
         kernel = Threshold(elem, self._acc(node), pixels, channels, 1, thresholds, op.lowest)
         self._set(node, self._actor(node, kernel, [stream]))
+
+    def _scaled(
+        self, node: Node, stream: str, elem: Elem, to: Elem, factors: Array, suffix: str
+    ) -> str:
+        """Emit an exact multiplication by small factors [C] or [1] into a wider type."""
+        elements = self.elements[stream]
+        channels = self.graph.types[node.output].shape[-1] if len(factors) > 1 else elements
+        kernel = Requantize(
+            elem, to, elements // channels, channels, 1, factors, np.zeros_like(factors), 0,
+            to.lowest, to.highest, Rounding.FLOOR,
+        )  # fmt: skip
+        return self._actor(node, kernel, [stream], suffix)
 
     def _lookup(self, node: Node) -> None:
         stream, elem, x = self._x(node)
@@ -384,11 +388,18 @@ class _Lowering:
         self._set(node, self._actor(node, kernel, [stream]))
 
     def _concat(self, node: Node, op: shape.Concat) -> None:
-        stream, elem, first = self._x(node)
+        parts = [self._x(node, index) for index in range(len(node.inputs))]
+        elem = _common_elem([elem for _, elem, _ in parts])
+        one = np.ones(1, np.int64)
+        streams = [
+            stream if own == elem else self._scaled(node, stream, own, elem, one, f"widen{index}")
+            for index, (stream, own, _) in enumerate(parts)
+        ]
+        stream, first = streams[0], parts[0][2]
         blocks = math.prod(first.shape[: op.axis])
         size = first.num_elements // blocks
         for index in range(1, len(node.inputs)):
-            other, _, type_ = self._x(node, index)
+            other, type_ = streams[index], parts[index][2]
             block = type_.num_elements // blocks
             suffix = "" if index == len(node.inputs) - 1 else f"part{index}"
             stream = self._actor(node, Concat(elem, blocks, size, block), [stream, other], suffix)
@@ -419,6 +430,14 @@ class _Lowering:
         self._set(node, self._actor(node, kernel, [stream]))
 
 
+def _common_elem(elems: Sequence[Elem]) -> Elem:
+    """Return the narrowest type that holds the values of all ``elems``."""
+    if len(set(elems)) == 1:
+        return elems[0]
+    signed = any(elem.signed for elem in elems)
+    return Elem(max(elem.bits + (signed and not elem.signed) for elem in elems), signed)
+
+
 def _sum_elem(acc: Elem, rows: Array, start: Array, x: Elem) -> Elem:
     """Return the accumulator's type, wide enough for the start values as well.
 
@@ -442,9 +461,9 @@ def _block_diagonal(weights: Array, groups: int) -> Array:
 
 
 def _with_forks(
-    actors: Sequence[Actor], elems: dict[str, Elem], elements: dict[str, int]
+    actors: Sequence[Actor], elems: dict[str, Elem], elements: dict[str, int], names: Namespace
 ) -> tuple[Actor, ...]:
-    """Return the actors with a fork behind each stream that is read more than once (or never)."""
+    """Return the actors with a fork behind each stream that is read more than once."""
     readers: dict[str, list[tuple[int, int]]] = {}
     for i, actor in enumerate(actors):
         for j, stream in enumerate(actor.inputs):
@@ -453,8 +472,8 @@ def _with_forks(
     forks: dict[str, list[Actor]] = {}
     for stream, uses in readers.items():
         source = stream
-        for k, use in enumerate(uses[:-1]):
-            name = f"{stream.removesuffix('_out')}_fork" + (f"_{k + 1}" if len(uses) > 2 else "")
+        for use in uses[:-1]:
+            name = names.take(f"{stream.removesuffix('_out')}_fork")
             copies = (f"{name}_a", f"{name}_b")
             kernel = Fork(elems[stream], elements[stream])
             writer = next((a for a in actors if stream in a.outputs), None)

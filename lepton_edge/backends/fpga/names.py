@@ -7,82 +7,48 @@ from collections.abc import Iterable
 
 MAX_LENGTH = 40
 
-_RESERVED = frozenset(
-    [
-        "alignas",
-        "alignof",
-        "and",
-        "asm",
-        "auto",
-        "bool",
-        "break",
-        "case",
-        "catch",
-        "char",
-        "class",
-        "const",
-        "constexpr",
-        "continue",
-        "default",
-        "delete",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "explicit",
-        "extern",
-        "false",
-        "float",
-        "for",
-        "friend",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "mutable",
-        "namespace",
-        "new",
-        "not",
-        "operator",
-        "or",
-        "private",
-        "protected",
-        "public",
-        "register",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "template",
-        "this",
-        "throw",
-        "true",
-        "try",
-        "typedef",
-        "union",
-        "unsigned",
-        "using",
-        "virtual",
-        "void",
-        "volatile",
-        "while",
-        "xor",
-        "input",
-        "output",
-        "module",
-        "wire",
-        "reg",
-        "logic",
-        "always",
-        "assign",
-        "begin",
-        "end",
-    ]
+_CPP = (
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t "
+    "class compl const const_cast constexpr continue decltype default delete do double dynamic_cast "
+    "else enum explicit extern false float for friend goto if inline int long mutable namespace new "
+    "noexcept not not_eq nullptr operator or or_eq private protected public register "
+    "reinterpret_cast return short signed sizeof static static_assert static_cast struct switch "
+    "template this thread_local throw true try typedef typeid typename union unsigned using virtual "
+    "void volatile wchar_t while xor xor_eq"
 )
+_VERILOG = (
+    "always assign automatic begin bit buf byte cell clocking config cover cross design disable edge "
+    "end endcase endfunction endmodule endtask event final function generate genvar global include "
+    "initial inout input instance integer interface join library local logic macromodule module "
+    "negedge output packed parameter posedge primitive process program property pull pure real "
+    "realtime ref reg release repeat scalared sequence signal solve specify string super supply0 "
+    "supply1 table tagged task time tri type unique use var vectored wait wand weak wire with within wor"
+)
+_PROJECT = (
+    "EOF NULL accelerator ap_axiu ap_int ap_uint design_id errno frames hls layers lepton main std "
+    "stderr stdin stdout"
+)
+_RESERVED = frozenset(f"{_CPP} {_VERILOG} {_PROJECT}".split())
+"""What no layer and no design may be called: words of the languages, names of the project's own."""
+
+
+class Namespace:
+    """Names that are taken, ignoring case, for file systems.
+
+    Args:
+        taken: names taken already.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {name.lower() for name in taken}
+
+    def take(self, wanted: str) -> str:
+        """Return ``wanted``, with a number behind it when that is taken, and take it."""
+        name, count = wanted, 2
+        while name.lower() in self._taken:
+            name, count = f"{wanted}_{count}", count + 1
+        self._taken.add(name.lower())
+        return name
 
 
 def identifier(name: str) -> str:
@@ -99,14 +65,6 @@ def identifier(name: str) -> str:
 
 
 def unique_identifiers(names: Iterable[str]) -> dict[str, str]:
-    """Return an identifier for each name, no two alike (ignoring case, for file systems)."""
-    result: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in names:
-        base = candidate = identifier(name)
-        count = 2
-        while candidate.lower() in taken:
-            candidate, count = f"{base}_{count}", count + 1
-        taken.add(candidate.lower())
-        result[name] = candidate
-    return result
+    """Return an identifier for each name, no two alike."""
+    taken = Namespace()
+    return {name: taken.take(identifier(name)) for name in names}

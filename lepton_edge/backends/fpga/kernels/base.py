@@ -31,6 +31,16 @@ class Elem:
         return f"ap_{'' if self.signed else 'u'}int<{self.bits}>"
 
     @property
+    def lowest(self) -> int:
+        """The lowest value."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def highest(self) -> int:
+        """The highest value."""
+        return (1 << (self.bits - 1 if self.signed else self.bits)) - 1
+
+    @property
     def num_bytes(self) -> int:
         """Bytes of the smallest C integer that holds an element: 1, 2, 4 or 8."""
         return max(8, 1 << (self.bits - 1).bit_length()) // 8

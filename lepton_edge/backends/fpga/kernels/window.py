@@ -260,12 +260,19 @@ class Stretch(Pixels):
         """See Kernel."""
         return (Port(self.x, self.out_size[0] * self.out_size[1] * self.channels, self.lanes),)
 
+    def produced(self, consumed: Array) -> Array:
+        """See Kernel: everything up to the next pixel that is read follows at once."""
+        row, rest = np.divmod(consumed, self.width * self.groups)
+        column, group = np.divmod(rest, self.groups)
+        row_words = self.out_size[1] * self.groups
+        ahead = row * self.factors[0] * row_words + column * self.factors[1] * self.groups + group
+        return np.minimum(ahead, self.outputs[0].words)
+
     @property
     def resources(self) -> Resources:
-        """See Kernel."""
-        row = memory(
-            self.inputs[0].width, self.width * self.groups if self.fill is None else 0, ports=2
-        )
+        """See Kernel: a row is kept to repeat it below, a pixel to repeat it beside."""
+        kept = (self.width if self.factors[0] > 1 else 1) * self.groups if self.fill is None else 0
+        row = memory(self.inputs[0].width, kept, ports=2)
         return row + control(self.outputs[0].words) + Resources(lut=60, ff=40)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
