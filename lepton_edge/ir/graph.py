@@ -11,6 +11,7 @@ import numpy as np
 
 from lepton_edge.errors import InternalError, LeptonError
 from lepton_edge.ir.op import Op, Signature
+from lepton_edge.ir.ops.shape import Reshape
 from lepton_edge.ir.types import Array, Float, Int, QuantType, TensorType
 
 
@@ -269,14 +270,24 @@ class Rewriter(GraphBuilder):
         return values
 
     def done(self) -> Graph:
-        """Return the rewritten graph; its outputs keep their names where they are computed."""
+        """Return the rewritten graph; its outputs keep their names.
+
+        Another value that has taken such a name gets a new one. An output that has become an
+        input of the graph, or another output, is a reshape of that to its own shape.
+        """
+        names: dict[str, str] = {}
+        for old in dict.fromkeys(self.graph.outputs):
+            new = self[old]
+            if new in names or (new != old and new in self._inputs):
+                shape = Reshape(self.type_of(new).shape)
+                new = self.emit1(shape, [new], name=old)
+                self.replace(old, new)
+            names[new] = old
         finished = self.finish(self[v] for v in self.graph.outputs)
-        names = {
-            new: old
-            for new, old in zip(finished.outputs, self.graph.outputs, strict=True)
-            if new != old and new in finished.producers and old not in finished.types
-        }
-        return rename_values(finished, names) if names else finished
+        taken = set(names.values()) & (finished.types.keys() - names.keys())
+        known = {*self._types, *names.values()}
+        names |= {value: self._unique(value, known) for value in sorted(taken)}
+        return rename_values(finished, {new: old for new, old in names.items() if new != old})
 
 
 def rename_values(graph: Graph, names: Mapping[str, str]) -> Graph:

@@ -117,7 +117,7 @@ class _Search:
     def largest_safe_shift(self) -> Array:
         """Return the largest shift of each channel whose products stay within 61 bits."""
         room = 2.0**60 / (self.reach * (self.slope * 2.0**-MAX_SHIFT + 2.0**-MAX_SHIFT) + 1)
-        return np.clip(np.floor(np.log2(np.maximum(room, 1.0))), 0, MAX_SHIFT).astype(np.int64)
+        return np.asarray(np.clip(np.floor(np.log2(np.maximum(room, 1.0))), 0, MAX_SHIFT), np.int64)
 
     def at(self, shift: Array) -> tuple[Array, Array, Array]:
         """Return, for each channel at its shift: is there a form, its multiplier, its addend."""

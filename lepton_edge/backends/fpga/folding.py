@@ -18,7 +18,7 @@ from lepton_edge.backends.boards import Board, Resources, list_boards
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
 from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
-from lepton_edge.backends.fpga.kernels.plumbing import Stream
+from lepton_edge.backends.fpga.kernels.plumbing import Fork, Stream
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule import fifo_depths, latency_cycles
 from lepton_edge.errors import ConfigError, DoesNotFitError, InternalError, UnknownNameError
@@ -168,8 +168,12 @@ class _Choices:
         self.options: dict[str, dict[bool, list[_Option]]] = {
             actor.name: self._front(actor, pins.get(actor.layer, {}))
             for actor in dataflow.actors
-            if actor.name not in {window.name for window in self.windows.values()}
+            if not self._follows(actor)
         }
+
+    def _follows(self, actor: Actor) -> bool:
+        """Whether the actor takes its lanes from a neighbour: forks, and windows read as they are."""
+        return isinstance(actor.kernel, Fork) or any(actor is w for w in self.windows.values())
 
     def _front(self, actor: Actor, pinned: Mapping[str, int]) -> dict[bool, list[_Option]]:
         """Options by multiplier style, by falling cycles, each dearer than the one before."""
@@ -216,11 +220,11 @@ class _Choices:
 
     def fastest_bottleneck(self) -> tuple[str, int]:
         """Return the layer that is slowest when everything is as fast as it can be, and its cycles."""
-        fastest = {
-            actor.layer: min(f[-1].cycles for f in self.options[actor.name].values())
-            for actor in self.dataflow.actors
-            if actor.name in self.options
-        }
+        fastest: dict[str, int] = {}
+        for actor in self.dataflow.actors:
+            if actor.name in self.options:
+                cycles = min(front[-1].cycles for front in self.options[actor.name].values())
+                fastest[actor.layer] = max(cycles, fastest.get(actor.layer, 0))
         slowest = max(fastest, key=lambda layer: fastest[layer])
         return slowest, fastest[slowest]
 
@@ -240,7 +244,7 @@ class _Choices:
         for name, style in styles.items():
             window = self.windows.get(name)
             kernels |= chosen[name][style].kernels(name, window.name if window else None)
-        planned = connect(self.dataflow.with_kernels(lambda actor: kernels[actor.name]))
+        planned = connect(self.dataflow.with_kernels(lambda a: kernels.get(a.name, a.kernel)))
         return replace(planned, depths=fifo_depths(planned))
 
     def fitting(self, cycles: int) -> Dataflow | None:
@@ -329,6 +333,11 @@ def _does_not_fit(choices: _Choices, cycles: int, budget: Resources) -> DoesNotF
         where=choices.dataflow.name,
         hint=f"ask for a lower rate, or quantise to fewer bits; {would_fit}",
     )
+
+
+def _is_foldable(actor: Actor) -> bool:
+    """Whether the actor has a folding of its own; forks and the like follow their neighbours."""
+    return not isinstance(actor.kernel, Stream)
 
 
 def _is_pinned(kernel: Kernel, pinned: Mapping[str, int]) -> bool:
