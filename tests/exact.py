@@ -293,10 +293,10 @@ def _sigmoid(value: Fraction | float) -> float:
 
 
 def _softmax(x: Real, axis: int) -> Real:
-    """Softmax; the integer form rounds each exponential to 24 bits, so that codes may hang on it."""
+    """Softmax; the integer form rounds exponentials to 24 bits and 1 / scale to 15 bits."""
     floats = np.asarray(np.frompyfunc(float, 1, 1)(x.values), np.float64)
     powers = np.exp(floats - floats.max(axis=axis, keepdims=True))
-    return Real(_fractions(powers / powers.sum(axis=axis, keepdims=True)), 1e-3)
+    return Real(_fractions(powers / powers.sum(axis=axis, keepdims=True)), 0.02)
 
 
 def _select(op: Any, x: Any) -> tuple[Any, ...]:

@@ -716,7 +716,9 @@ class _Lowering:
             raise _Refused(f"a softmax takes codes of at most {MAX_TABLE_BITS} bits")
         differences = np.arange(quant.num_codes) * quant.scale[0]
         entries = np.rint(np.exp(-differences) * SOFTMAX_ONE).astype(np.int64)
-        ratio = (1 / Fraction(out.scale[0])).limit_denominator(1 << 14)
+        scale = Fraction(out.scale[0])
+        # Both sides of the fraction must stay below 2^15.
+        ratio = (1 / scale).limit_denominator(min(max(int(scale * ((1 << 15) - 2)), 1), 1 << 14))
         if not 0 < ratio.numerator < 1 << 15:
             raise _Refused(f"a softmax cannot be given in steps of {out.scale[0]}")
         table = self.new.constant(entries, Int(32, False), f"{node.name}/exponentials")

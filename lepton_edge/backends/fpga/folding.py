@@ -1,8 +1,10 @@
 """Folding: how much of each layer is computed at once, chosen against a board's budget.
 
-For a wanted number of cycles a frame, each actor takes the cheapest folding that is fast enough;
-multipliers move from DSP blocks to LUTs, cheapest first, until the DSP blocks suffice. The fastest
-network that fits is found by bisection over the cycle counts that foldings have.
+For a wanted number of cycles a frame, each actor takes the cheapest folding that is fast enough.
+Where they need more of a resource than there is, the actors in turn take what brings the network
+closest to the budget: a multiplier in LUTs instead of a DSP block, other proportions of rows and
+columns, a memory of another shape. The fastest network that fits is found by bisection over the
+cycle counts that foldings have.
 """
 
 from __future__ import annotations
@@ -10,18 +12,20 @@ from __future__ import annotations
 import bisect
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from lepton_edge.backends.boards import Board, Resources, list_boards
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
 from lepton_edge.backends.fpga.kernels.base import Kernel
-from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, Stream
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule import fifo_depths, latency_cycles
 from lepton_edge.errors import ConfigError, DoesNotFitError, InternalError, UnknownNameError
+from lepton_edge.ir.types import Array
 
 BUDGET_SHARE = {"lut": 0.7, "ff": 0.5, "dsp": 0.8, "bram36": 0.8, "uram": 0.8}
 """Share of a board that a plan may take.
@@ -30,8 +34,17 @@ Source: the utilisation guideline of AMD's UltraFast design methodology (UG949, 
 beyond it, placement and timing become hard. It also leaves room for DMA and interconnect.
 """
 
-MIN_DSP_BITS = 5
-"""Multipliers with a factor narrower than this are built from LUTs from the start."""
+DSP_PRICE = 0.15
+"""Price of a share of the DSP blocks, where a share of any other resource costs 1.
+
+Multipliers are what DSP blocks are for; only those of a few bits are cheaper in LUTs.
+"""
+
+PRICES = np.array([DSP_PRICE if f.name == "dsp" else 1.0 for f in fields(Resources)])
+"""Price of a share of each resource, in the order of its fields."""
+
+ROUNDS = 8
+"""Times that a choice is revised for the width converters and FIFOs it leads to."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +78,6 @@ class _Option:
     @cached_property
     def resources(self) -> Resources:
         return self.kernel.resources + (self.window.resources if self.window else Resources())
-
-    @property
-    def is_dsp(self) -> bool:
-        return bool(getattr(self.kernel, "is_dsp", False))
 
     def kernels(self, name: str, window_name: str | None) -> dict[str, Kernel]:
         """Return the kernels that the option chooses, by actor name."""
@@ -165,107 +174,113 @@ class _Choices:
         self.budget = budget
         _check_pins(dataflow, pins)
         self.windows = _channelwise_windows(dataflow)
-        self.options: dict[str, dict[bool, list[_Option]]] = {
-            actor.name: self._front(actor, pins.get(actor.layer, {}))
+        self.options = {
+            actor.name: self._options(actor, pins.get(actor.layer, {}))
             for actor in dataflow.actors
-            if not self._follows(actor)
+            if actor.name not in {window.name for window in self.windows.values()}
+        }
+        self.cycles = {n: np.array([o.cycles for o in opts]) for n, opts in self.options.items()}
+        self.shares = {
+            name: np.array([self.share(o.resources) for o in options])
+            for name, options in self.options.items()
         }
 
-    def _follows(self, actor: Actor) -> bool:
-        """Whether the actor takes its lanes from a neighbour: forks, and windows read as they are."""
-        return isinstance(actor.kernel, Fork) or any(actor is w for w in self.windows.values())
-
-    def _front(self, actor: Actor, pinned: Mapping[str, int]) -> dict[bool, list[_Option]]:
-        """Options by multiplier style, by falling cycles, each dearer than the one before."""
+    def _options(self, actor: Actor, pinned: Mapping[str, int]) -> list[_Option]:
+        """Return the foldings of an actor that its pins allow."""
         window = self.windows.get(actor.name)
-        every = (
+        options = [
             _Option(k, _window_for(window.kernel, k) if window else None)
             for k in actor.kernel.foldings()
-        )
-        found = [
-            o
-            for o in every
-            if not _is_foldable(actor)
-            or (_is_pinned(o.kernel, pinned) and (not o.window or _is_pinned(o.window, pinned)))
         ]
-        if not found:
+        if not _is_foldable(actor):
+            return options
+        allowed = [
+            o
+            for o in options
+            if _is_pinned(o.kernel, pinned) and (not o.window or _is_pinned(o.window, pinned))
+        ]
+        if not allowed:
             raise ConfigError(
                 "the pinned parameters exclude each other", where=f"layer {actor.layer!r}"
             )
-        fronts: dict[bool, list[_Option]] = {}
-        for style in (True, False):
-            ranked = sorted(
-                (o for o in found if o.is_dsp == style),
-                key=lambda o: (o.cycles, self.cost(o.resources)),
-            )
-            front: list[_Option] = []
-            for option in reversed(ranked):
-                while front and self.cost(front[-1].resources) >= self.cost(option.resources):
-                    front.pop()
-                front.append(option)
-            if front:
-                fronts[style] = front
-        return fronts
+        return allowed
 
-    def cost(self, amount: Resources) -> float:
-        """Return the largest shares of the budget, added up."""
-        shares = amount.utilisation(self.budget)
-        return sum(min(v, 1e6) for v in shares.values())
+    def share(self, amount: Resources) -> Array:
+        """Return the shares of the budget, in the order of the resources' fields."""
+        return np.array([min(v, 1e6) for v in amount.utilisation(self.budget).values()])
 
     def cycle_counts(self) -> list[int]:
         """Return the cycle counts that some folding has, ascending, from the fastest possible."""
-        counts = {o.cycles for fronts in self.options.values() for f in fronts.values() for o in f}
         floor = self.fastest_bottleneck()[1]
-        return sorted(c for c in counts if c >= floor)
+        return sorted({int(c) for counts in self.cycles.values() for c in counts if c >= floor})
 
     def fastest_bottleneck(self) -> tuple[str, int]:
         """Return the layer that is slowest when everything is as fast as it can be, and its cycles."""
-        fastest: dict[str, int] = {}
-        for actor in self.dataflow.actors:
-            if actor.name in self.options:
-                cycles = min(front[-1].cycles for front in self.options[actor.name].values())
-                fastest[actor.layer] = max(cycles, fastest.get(actor.layer, 0))
-        slowest = max(fastest, key=lambda layer: fastest[layer])
-        return slowest, fastest[slowest]
+        fastest = {name: int(counts.min()) for name, counts in self.cycles.items()}
+        slowest = max(fastest, key=lambda name: fastest[name])
+        layer = next(actor.layer for actor in self.dataflow.actors if actor.name == slowest)
+        return layer, fastest[slowest]
 
     def plan_for(self, cycles: int) -> Dataflow | None:
-        """Return the cheapest network with at most ``cycles`` a frame, or None if there is none."""
-        chosen: dict[str, dict[bool, _Option]] = {}
-        for name, fronts in self.options.items():
-            chosen[name] = {
-                style: option
-                for style, front in fronts.items()
-                if (option := _cheapest(front, cycles)) is not None
-            }
-            if not chosen[name]:
-                return None
-        styles = self._styles(chosen)
+        """Return the cheapest network with at most ``cycles`` a frame, or None if there is none.
+
+        It is within the budget if one was found that is.
+        """
+        ready = {name: np.flatnonzero(counts <= cycles) for name, counts in self.cycles.items()}
+        if not all(indices.size for indices in ready.values()):
+            return None
+        plumbing = np.zeros(len(PRICES))
+        chosen = {
+            name: int(indices[np.argmin(self.shares[name][indices] @ PRICES)])
+            for name, indices in ready.items()
+        }
+        best: tuple[float, Dataflow] | None = None
+        for _ in range(ROUNDS):
+            self._approach_budget(chosen, ready, plumbing)
+            planned = self._connected(chosen)
+            needed = self.share(planned.resources)
+            beyond = float(np.maximum(needed - 1, 0).sum())
+            if best is None or beyond < best[0]:
+                best = beyond, planned
+            if beyond == 0:
+                break
+            plumbing = np.maximum(plumbing, needed - self._kernels_share(chosen))
+        return best[1] if best else None
+
+    def _kernels_share(self, chosen: Mapping[str, int]) -> Array:
+        return np.sum([self.shares[name][index] for name, index in chosen.items()], axis=0)
+
+    def _approach_budget(
+        self, chosen: dict[str, int], ready: Mapping[str, Array], plumbing: Array
+    ) -> None:
+        """Let actors in turn take what brings the network closest to the budget, then the cheapest."""
+        total = plumbing + self._kernels_share(chosen)
+        is_settled = False
+        while not is_settled and (total > 1).any():
+            is_settled = True
+            for name, indices in ready.items():
+                shares = self.shares[name][indices]
+                rest = total - self.shares[name][chosen[name]]
+                beyond = np.maximum(rest + shares - 1, 0).sum(axis=1)
+                best = int(indices[np.lexsort((shares @ PRICES, beyond.round(9)))[0]])
+                if best != chosen[name]:
+                    is_closer = beyond.min() < np.maximum(total - 1, 0).sum() - 1e-9
+                    if is_closer:
+                        chosen[name], is_settled = best, False
+                        total = rest + self.shares[name][best]
+
+    def _connected(self, chosen: Mapping[str, int]) -> Dataflow:
         kernels: dict[str, Kernel] = {}
-        for name, style in styles.items():
+        for name, index in chosen.items():
             window = self.windows.get(name)
-            kernels |= chosen[name][style].kernels(name, window.name if window else None)
-        planned = connect(self.dataflow.with_kernels(lambda a: kernels.get(a.name, a.kernel)))
+            kernels |= self.options[name][index].kernels(name, window.name if window else None)
+        planned = connect(self.dataflow.with_kernels(lambda actor: kernels[actor.name]))
         return replace(planned, depths=fifo_depths(planned))
 
     def fitting(self, cycles: int) -> Dataflow | None:
         """Return the cheapest network with at most ``cycles`` a frame if it is within the budget."""
         planned = self.plan_for(cycles)
         return planned if planned is not None and planned.resources.fits(self.budget) else None
-
-    def _styles(self, chosen: Mapping[str, Mapping[bool, _Option]]) -> dict[str, bool]:
-        """Put multipliers into DSP blocks as far as they last, else into LUTs."""
-        styles = {name: _prefers_dsp(options) for name, options in chosen.items()}
-        used = sum(chosen[n][s].resources.dsp for n, s in styles.items())
-        movable = sorted(
-            (n for n, s in styles.items() if s and False in chosen[n]),
-            key=lambda n: _lut_price(chosen[n]),
-        )
-        for name in movable:
-            if used <= self.budget.dsp:
-                break
-            used -= chosen[name][True].resources.dsp - chosen[name][False].resources.dsp
-            styles[name] = False
-        return styles
 
 
 def _channelwise_windows(dataflow: Dataflow) -> dict[str, Actor]:
@@ -288,28 +303,6 @@ def _window_for(window: Kernel, reader: Kernel) -> SlidingWindow:
     if not isinstance(window, SlidingWindow):
         raise InternalError(f"{window.kind} is not a sliding window")
     return replace(window, lanes=reader.inputs[0].lanes)
-
-
-def _prefers_dsp(options: Mapping[bool, _Option]) -> bool:
-    if True not in options:
-        return False
-    kernel = options[True].kernel
-    is_narrow = isinstance(kernel, MatrixVector | Depthwise) and (
-        min(kernel.weight_elem.bits, kernel.x.bits) < MIN_DSP_BITS
-    )
-    return not (is_narrow and False in options)
-
-
-def _lut_price(options: Mapping[bool, _Option]) -> float:
-    """LUTs paid for each DSP block freed."""
-    saved = options[True].resources.dsp - options[False].resources.dsp
-    return (options[False].resources.lut - options[True].resources.lut) / max(saved, 1)
-
-
-def _cheapest(front: list[_Option], cycles: int) -> _Option | None:
-    """Return the first (cheapest) option of a front, by falling cycles, that is fast enough."""
-    index = bisect.bisect_left(front, -cycles, key=lambda o: -o.cycles)
-    return front[index] if index < len(front) else None
 
 
 def _does_not_fit(choices: _Choices, cycles: int, budget: Resources) -> DoesNotFitError:
