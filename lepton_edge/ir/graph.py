@@ -105,7 +105,7 @@ class Graph:
 
 def readable_name(raw: str) -> str:
     """Return a source name without characters that break text forms; never empty."""
-    return re.sub(r"[^\w./:;-]", "_", raw) or "_"
+    return re.sub(r"[^\w./:;~-]", "_", raw) or "_"
 
 
 class GraphBuilder:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tokenize
 import zipfile
+import zlib
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
@@ -19,6 +21,23 @@ from lepton_edge.ir.verify import verify
 
 SCHEMA = 1
 """Version of the file format; raised when an old file could be misread."""
+
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    SyntaxError,
+    tokenize.TokenError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LeptonError,
+)
+"""What numpy, zipfile and json raise on damaged files, and what a document without sense raises."""
 
 
 def save_graph(graph: Graph, path: Path) -> None:
@@ -56,7 +75,7 @@ def load_graph(path: Path) -> Graph:
         ArtifactError: the file is missing, damaged, or of another schema.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             document = json.loads(archive["graph"].tobytes())
             if document["schema"] != SCHEMA:
                 raise ArtifactError(
@@ -81,11 +100,12 @@ def load_graph(path: Path) -> Graph:
         verify(graph)
     except FileNotFoundError:
         raise ArtifactError("there is no such file", where=str(path)) from None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, LeptonError) as error:
-        if isinstance(error, ArtifactError):
-            raise
+    except ArtifactError:
+        raise
+    except _DAMAGE as error:
+        what = str(error) or type(error).__name__
         raise ArtifactError(
-            f"damaged graph file: {error}", where=str(path), hint="compile the model again"
+            f"damaged graph file: {what}", where=str(path), hint="compile the model again"
         ) from None
     return graph
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from lepton_edge.ir.graph import Graph, Node, Rewriter
 from lepton_edge.ir.op import Op
-from lepton_edge.ir.ops.elementwise import Binary, Scalar, Softmax
+from lepton_edge.ir.ops.elementwise import Binary, PRelu, Scalar, Softmax
 from lepton_edge.ir.ops.linear import Dense
 from lepton_edge.ir.ops.pool import Reduce
 from lepton_edge.ir.ops.quantized import Dequantize, Quantize
@@ -125,7 +125,7 @@ class _Sinking:
             self.new.copy(node)
         elif isinstance(op, Scalar) or self._is_per_tensor_cast(node):
             self._through(node, op, self.views[node.inputs[0]])
-        elif isinstance(op, Binary):
+        elif isinstance(op, Binary | PRelu):
             self._binary(node)
         elif isinstance(op, Concat):
             self._concat(node, op)
@@ -166,9 +166,13 @@ class _Sinking:
 
     def _binary(self, node: Node) -> None:
         out = self.graph.types[node.output].shape
-        lead = next(v for v in node.inputs if v in self.views)
+        whole = (v for v in node.inputs if v in self.views and self.views[v].shape == out)
+        lead = next(whole, None)
+        if lead is None:
+            self._copy(node)
+            return
         view = self.views[lead]
-        if view.shape != out:
+        if self._is_cheaper_unsunk(node, view):
             self._copy(node)
             return
         inputs: list[str] = []
@@ -200,22 +204,21 @@ class _Sinking:
             array = self.graph.constants[value]
             array = array.reshape((1,) * (len(view.perm) - array.ndim) + array.shape)
             return self.new.constant(array.transpose(inverse), type_.elem, value)
-        if type_.shape != view.shape:
+        if type_.rank != len(view.perm):
             return None
+        shape = tuple(type_.shape[i] for i in inverse)
         if self._is_transpose(other):
             perm = tuple(other.perm[i] for i in inverse)
-            turned = View(other.source, perm, self._source_shape(view))
+            turned = View(other.source, perm, shape)
         else:
-            source = self._compute(other, node.name, node.sources)
-            turned = View(source, inverse, self._source_shape(view))
+            turned = View(self._compute(other, node.name, node.sources), inverse, shape)
         return self._compute(self._normal(turned), node.name, node.sources)
 
     def _concat(self, node: Node, op: Concat) -> None:
         view = self.views[next(v for v in node.inputs if v in self.views)]
-        if not self._is_transpose(view):
+        if not self._is_transpose(view) or self._is_cheaper_unsunk(node, view):
             self._copy(node)
             return
-        inverse = tuple(int(i) for i in np.argsort(view.perm))
         inputs = []
         for value in node.inputs:
             other = self._view(value)
@@ -223,14 +226,31 @@ class _Sinking:
                 inputs.append(other.source)
             else:
                 source = self._computed(value, node)
-                shape = tuple(other.shape[i] for i in inverse)
-                inputs.append(
-                    self._compute(
-                        self._normal(View(source, inverse, shape)), node.name, node.sources
-                    )
-                )
+                turned = self._turned(source, other.shape, view)
+                inputs.append(self._compute(turned, node.name, node.sources))
         result = self._emit(node, Concat(view.perm[op.axis]), inputs)
         self._set(node.output, View(result, view.perm, self.graph.types[node.output].shape))
+
+    def _turned(self, source: str, shape: tuple[int, ...], view: View) -> View:
+        """Return the view of ``source`` in the element order of ``view.source``."""
+        inverse = tuple(int(i) for i in np.argsort(view.perm))
+        return self._normal(View(source, inverse, tuple(shape[i] for i in inverse)))
+
+    def _is_cheaper_unsunk(self, node: Node, view: View) -> bool:
+        """Whether computing the views of ``node`` moves fewer elements than sinking them."""
+        sunk = unsunk = 0
+        for value in node.inputs:
+            other = self._view(value)
+            if value in self.views:
+                unsunk += self._price(other)
+            elif value not in self.graph.constants and len(other.shape) == len(view.perm):
+                sunk += self._price(self._turned(other.source, other.shape, view))
+        return unsunk < sunk
+
+    def _price(self, view: View) -> int:
+        """Elements to move for a view: none if it is there already, or moves nothing."""
+        is_free = view in self.computed or view.perm == tuple(range(len(view.perm)))
+        return 0 if is_free else self.new.type_of(view.source).num_elements
 
     def _along_axes(self, node: Node, op: Op) -> None:
         view = self.views[node.inputs[0]]

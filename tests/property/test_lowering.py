@@ -141,9 +141,10 @@ BOARD = load_board("zcu104")
 
 def pins_for(graph: Graph, draw: st.DrawFn) -> dict[str, dict[str, int]]:
     """Draw foldings for some layers."""
+    layers = {node.name for node in graph.nodes}
     pins: dict[str, dict[str, int]] = {}
     for actor in lower_dataflow(graph).actors:
-        if draw(st.booleans()):
+        if actor.layer in layers and draw(st.booleans()):
             kernel = draw(st.sampled_from(list(actor.kernel.foldings())))
             pins[actor.layer] = dict(kernel.folding)
     return pins

@@ -43,8 +43,15 @@ Multipliers are what DSP blocks are for; only those of a few bits are cheaper in
 PRICES = np.array([DSP_PRICE if f.name == "dsp" else 1.0 for f in fields(Resources)])
 """Price of a share of each resource, in the order of its fields."""
 
+DEARER = 1 + 9 * np.eye(len(PRICES))
+"""Factors of the prices at which a plan is tried again: each resource in turn ten times as dear."""
+
 ROUNDS = 8
 """Times that a choice is revised for the width converters and FIFOs it leads to."""
+
+
+LOOK_AHEAD = 4
+"""Cycle counts below the fewest that bisection finds which are tried as well."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +124,33 @@ def plan(dataflow: Dataflow, budget: Resources, goal: Goal, pins: Pins | None = 
         if goal.latency is None or latency_cycles(planned) <= goal.latency:
             return planned
         candidates = [c for c in candidates if c <= goal.cycles]
-    index = bisect.bisect_left(
-        range(len(candidates)), True, key=lambda i: choices.fitting(candidates[i]) is not None
-    )
-    best = choices.fitting(candidates[index]) if index < len(candidates) else None
+    index, best = _fastest(choices, candidates)
     if best is None:
         raise _does_not_fit(choices, candidates[-1], budget)
     if goal.latency is None:
         return best
     return _within_latency(choices, candidates[index:], goal.latency, best)
+
+
+def _fastest(choices: _Choices, candidates: list[int]) -> tuple[int, Dataflow | None]:
+    """Return the first of the ascending cycle counts at which a network fits, and the network.
+
+    Now and then a plan is found at one rate and none at a lower one, so the rates just above the
+    one that bisection finds are tried as well.
+    """
+    found: dict[int, Dataflow | None] = {}
+
+    def fits(index: int) -> bool:
+        if index not in found:
+            found[index] = choices.fitting(candidates[index])
+        return found[index] is not None
+
+    first = bisect.bisect_left(range(len(candidates)), True, key=fits)
+    if first == len(candidates):
+        return first, None
+    for index in range(first - 1, max(-1, first - 1 - LOOK_AHEAD), -1):
+        first = index if fits(index) else first
+    return first, found[first]
 
 
 def _at_rate(choices: _Choices, cycles: int, budget: Resources) -> Dataflow:
@@ -174,10 +199,12 @@ class _Choices:
         self.budget = budget
         _check_pins(dataflow, pins)
         self.windows = _channelwise_windows(dataflow)
+        followers = {window.name for window in self.windows.values()}
+        followers |= {a.name for a in dataflow.actors if isinstance(a.kernel, Fork)}
         self.options = {
             actor.name: self._options(actor, pins.get(actor.layer, {}))
             for actor in dataflow.actors
-            if actor.name not in {window.name for window in self.windows.values()}
+            if actor.name not in followers
         }
         self.cycles = {n: np.array([o.cycles for o in opts]) for n, opts in self.options.items()}
         self.shares = {
@@ -229,29 +256,43 @@ class _Choices:
         ready = {name: np.flatnonzero(counts <= cycles) for name, counts in self.cycles.items()}
         if not all(indices.size for indices in ready.values()):
             return None
-        plumbing = np.zeros(len(PRICES))
-        chosen = {
-            name: int(indices[np.argmin(self.shares[name][indices] @ PRICES)])
-            for name, indices in ready.items()
-        }
         best: tuple[float, Dataflow] | None = None
-        for _ in range(ROUNDS):
-            self._approach_budget(chosen, ready, plumbing)
-            planned = self._connected(chosen)
-            needed = self.share(planned.resources)
-            beyond = float(np.maximum(needed - 1, 0).sum())
+        for prices in (PRICES, *(PRICES * row for row in DEARER)):
+            beyond, planned = self._plan_at(prices, ready)
             if best is None or beyond < best[0]:
                 best = beyond, planned
             if beyond == 0:
                 break
-            plumbing = np.maximum(plumbing, needed - self._kernels_share(chosen))
         return best[1] if best else None
+
+    def _plan_at(self, prices: Array, ready: Mapping[str, Array]) -> tuple[float, Dataflow]:
+        """Return a network that is cheap at ``prices``, and how far it is beyond the budget."""
+        plumbing = np.zeros(len(prices))
+        chosen = {
+            name: int(indices[np.argmin(self.shares[name][indices] @ prices)])
+            for name, indices in ready.items()
+        }
+        best: tuple[float, Dataflow] | None = None
+        for _ in range(ROUNDS):
+            self._approach_budget(chosen, ready, prices, plumbing)
+            planned = self._connected(chosen)
+            needed = self.share(planned.resources)
+            beyond = float(np.maximum(needed - 1, 0).sum())
+            if best is not None and beyond >= best[0]:
+                break
+            best = beyond, planned
+            if beyond == 0:
+                break
+            plumbing = np.maximum(plumbing, needed - self._kernels_share(chosen))
+        if best is None:
+            raise InternalError("no round was played", where=self.dataflow.name)
+        return best
 
     def _kernels_share(self, chosen: Mapping[str, int]) -> Array:
         return np.sum([self.shares[name][index] for name, index in chosen.items()], axis=0)
 
     def _approach_budget(
-        self, chosen: dict[str, int], ready: Mapping[str, Array], plumbing: Array
+        self, chosen: dict[str, int], ready: Mapping[str, Array], prices: Array, plumbing: Array
     ) -> None:
         """Let actors in turn take what brings the network closest to the budget, then the cheapest."""
         total = plumbing + self._kernels_share(chosen)
@@ -262,7 +303,7 @@ class _Choices:
                 shares = self.shares[name][indices]
                 rest = total - self.shares[name][chosen[name]]
                 beyond = np.maximum(rest + shares - 1, 0).sum(axis=1)
-                best = int(indices[np.lexsort((shares @ PRICES, beyond.round(9)))[0]])
+                best = int(indices[np.lexsort((shares @ prices, beyond.round(9)))[0]])
                 if best != chosen[name]:
                     is_closer = beyond.min() < np.maximum(total - 1, 0).sum() - 1e-9
                     if is_closer:
@@ -274,7 +315,7 @@ class _Choices:
         for name, index in chosen.items():
             window = self.windows.get(name)
             kernels |= self.options[name][index].kernels(name, window.name if window else None)
-        planned = connect(self.dataflow.with_kernels(lambda actor: kernels[actor.name]))
+        planned = connect(self.dataflow.with_kernels(lambda a: kernels.get(a.name, a.kernel)))
         return replace(planned, depths=fifo_depths(planned))
 
     def fitting(self, cycles: int) -> Dataflow | None:
