@@ -89,7 +89,7 @@ class UnknownNameError(UserError):
     def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
         """Build the error for ``name``, which is no known ``kind``."""
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
         return cls(f"no {kind} is named {name!r}", hint=hint)
 

@@ -47,6 +47,9 @@ LEVELS = ("reference", "csim")
 GOLDEN_FRAMES = 8
 """Frames that travel with the project's own testbench."""
 
+SOURCE_FOLDERS = ("hls/src", "hls/include", "hls/sim")
+"""Folders in an artifact whose files g++ reads."""
+
 KEPT_SAMPLES = 128
 """Samples that an artifact keeps for later verification."""
 
@@ -194,7 +197,7 @@ class Artifact:
         """
         if level not in LEVELS:
             raise UnknownNameError.of("level", level, LEVELS)
-        self._stored.check_files()
+        self._check()
         return _run_network(self.root, self.manifest, inputs, level, progress or Silent())
 
     def verify(
@@ -218,7 +221,7 @@ class Artifact:
         for level in levels or ():
             if level not in LEVELS:
                 raise UnknownNameError.of("level", level, LEVELS)
-        self._stored.check_files()
+        self._check()
         network = load_graph(self.root / "graphs" / "network.npz")
         if inputs is None:
             kept = load_arrays(self.root / "samples.npz", self.manifest.inputs)
@@ -230,6 +233,11 @@ class Artifact:
         update_report(self.root, self._report)
         _require_equal(rows, str(self.root))
         return self._report
+
+    def _check(self) -> None:
+        """See that what is about to be compiled and loaded is what compile wrote."""
+        self._stored.check_files()
+        self._stored.check_alone(*SOURCE_FOLDERS)
 
 
 # -- compile, step by step ------------------------------------------------------------------------
@@ -245,7 +253,7 @@ def _plan(
     """Return the integer network, its calibration samples and the planned design."""
     if options.target != "fpga":
         raise UnknownNameError.of("target", options.target, ("fpga",))
-    board = load_board(options.board or DEFAULT_BOARD)
+    board = load_board(DEFAULT_BOARD if options.board is None else options.board)
     clock_mhz = _clock(board, options.clock_mhz)
     pins = read_pins(options.folding) if options.folding else None
     with progress.stage("import the model"):

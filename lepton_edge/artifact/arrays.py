@@ -78,8 +78,10 @@ def load_arrays(
         raise error(f"damaged: {str(failure) or type(failure).__name__}") from None
     arrays = _matched(found, specs)
     if arrays is None:
-        names = ", ".join(f"{name}: {a.dtype}{list(a.shape)}" for name, a in found.items() if name)
-        raise error(f"its arrays do not match; found {names or 'one without a name'}")
+        names = ", ".join(
+            f"{name or 'one without a name'}: {a.dtype}{list(a.shape)}" for name, a in found.items()
+        )
+        raise error(f"its arrays do not match; found {names or 'none'}")
     return arrays
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from lepton_edge.artifact.document import Document, dump, is_number, parse
+from lepton_edge.artifact.document import AGAIN, Document, dump, is_number, parse
+from lepton_edge.errors import ArtifactError
 from lepton_edge.ir.types import QuantType, TensorType
 
 SCHEMA = 1
@@ -74,7 +77,8 @@ class Manifest:
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         values = asdict(self)
-        return {"schema": values.pop("schema"), **values}
+        document = {"schema": values.pop("schema"), **values}
+        return {**document, "seal": _seal(document)}
 
     def to_json(self) -> str:
         """Return the text of manifest.json."""
@@ -89,9 +93,11 @@ class Manifest:
             where: the file's path, for messages.
 
         Raises:
-            ArtifactError: a key is missing, unknown or ill-typed, or the schema is another.
+            ArtifactError: a key is missing, unknown or ill-typed, the schema is another, or the
+                values are not those that were written.
         """
         document = parse(text, where, SCHEMA)
+        seal = document.text("seal")
         manifest = cls(
             name=document.text("name"),
             target=document.text("target"),
@@ -112,7 +118,18 @@ class Manifest:
                 raise document.error("files", "relative paths inside the artifact", path)
             if not _SHA256.fullmatch(digest):
                 raise document.error(f"files.{path}", "a sha256 in hex", digest)
+        if seal != manifest.as_dict()["seal"]:
+            raise ArtifactError("differs from what compile wrote", where=where, hint=AGAIN)
         return manifest
+
+
+def _seal(document: dict[str, Any]) -> str:
+    """Return the sha256 of all values, which tells a manifest that was edited or damaged."""
+    try:
+        text = json.dumps(document, sort_keys=True, allow_nan=False)
+    except (ValueError, TypeError):
+        return ""  # it cannot be written either
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _is_inside(text: str) -> bool:

@@ -66,6 +66,21 @@ class StoredArtifact:
         self.check_files(path)
         return self.root / path
 
+    def check_alone(self, *folders: str) -> None:
+        """See that folders hold nothing but what compile wrote: no file that hides another.
+
+        Raises:
+            ArtifactError: a file is not listed in the manifest.
+        """
+        for folder in folders:
+            for path in _files_below(self.root / folder):
+                if f"{folder}/{path}" not in self.manifest.files:
+                    raise ArtifactError(
+                        "was not written by compile, and would be compiled with the design",
+                        where=str(self.root / folder / path),
+                        hint="remove it, or compile the model again",
+                    )
+
     def _check(self, path: str) -> None:
         where = str(self.root / path)
         try:

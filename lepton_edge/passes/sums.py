@@ -81,6 +81,8 @@ def find_sum_form(
     lowest, highest = int(codes.min()), int(codes.max())
     for shift in range(MAX_SHIFT + 1):
         scale_a, scale_b = round(slope_a * (1 << shift)), round(slope_b * (1 << shift))
+        if abs(scale_a) * _peak(a) + abs(scale_b) * _peak(b) >= 1 << 60:
+            return None
         total = a * scale_a + b * scale_b
         # Saturated codes bound the sum from one side only.
         at_least = np.where(codes > lowest, (codes << shift) - total, -(1 << 61)).max()

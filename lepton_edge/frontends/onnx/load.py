@@ -18,8 +18,8 @@ from lepton_edge.ir.types import Array
 MAX_FILE_BYTES = (1 << 31) - 1
 """Largest protobuf message. Source: Protocol Buffers documentation, proto limits (2 GiB)."""
 
-MAX_TENSOR_BYTES = 1 << 31
-"""Largest tensor that is read."""
+MAX_TENSOR_BYTES = 1 << 30
+"""Largest tensor that is read: decoding one takes several times its size in memory."""
 
 _EXPORT_HINT = "export the model again; onnx.checker.check_model(path) should accept it"
 
