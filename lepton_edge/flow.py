@@ -314,7 +314,9 @@ def _samples(graph: Graph, path: Path | None) -> dict[str, Array] | None:
         return interpreter.checked_inputs(graph, arrays)
     except UserError as error:
         raise CalibrationError(
-            error.what, where=str(path), hint="one array per model input, samples first"
+            error.what,
+            where=str(path),
+            hint=error.hint or "one array per model input, samples first",
         ) from None
 
 

@@ -44,7 +44,9 @@ def quant_types(draw: st.DrawFn, span: float, low_bits: int = 2, high_bits: int 
     """Draw an activation type whose codes cover about ``span`` reals."""
     bits = draw(st.integers(low_bits, high_bits))
     signed = draw(st.booleans())
-    lowest, highest = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    lowest, highest = (
+        (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    )
     zero = draw(st.one_of(st.just(min(max(0, lowest), highest)), st.integers(lowest, highest)))
     return QuantType(bits, signed, (draw(scales(span / (1 << bits))),), (zero,))
 
@@ -271,7 +273,9 @@ class _Exporter:
         if end == "softmax":
             self.softmax()
         if end == "argmax":
-            return self.builder.finish([self.emit(ArgMax(len(self.dims(self.value)) - 1), self.value)])
+            return self.builder.finish(
+                [self.emit(ArgMax(len(self.dims(self.value)) - 1), self.value)]
+            )
         if end == "codes":
             final = self.quantized(self.value, self.span[self.value])
             (codes,) = (n.inputs[0] for n in self.builder._nodes if final in n.outputs)

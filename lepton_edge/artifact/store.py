@@ -24,7 +24,7 @@ REPORT = "report.json"
 SCRATCH = ".cache"
 """Directory in an artifact for what can be made again, such as compiled simulators."""
 
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OTHER_PLACE = "choose another directory with -o"
 
 
@@ -143,8 +143,9 @@ class ArtifactWriter:
         self._stops.close()
         if not self._is_committed:
             shutil.rmtree(self.root, ignore_errors=True)
-        if isinstance(error, OSError) and self._is_ours(error):
-            raise self._unwritable(error) from error
+        cause = error.__cause__ if isinstance(error, UserError) else error
+        if isinstance(cause, OSError) and self._is_ours(cause):
+            raise self._unwritable(cause) from error
         if error is None and not self._is_committed:
             raise InternalError("the artifact was written but not committed", where=str(self.root))
 
@@ -213,6 +214,8 @@ class ArtifactWriter:
 
     def _unwritable(self, error: Exception) -> UserError:
         reason = error.strerror if isinstance(error, OSError) else str(error)
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = "a part of its path is a file"
         full = isinstance(error, OSError) and error.errno in _FULL_DISK
         return UserError(
             f"the artifact cannot be written: {reason or error}",

@@ -83,7 +83,9 @@ def _attempt(argv: list[str]) -> int | LeptonError:
         return INTERRUPTED
     except MemoryError as error:
         what = f"the machine's memory is not enough: {str(error) or 'it is used up'}"
-        return UserError(what, hint="give a smaller network or fewer samples, or end other programs")
+        return UserError(
+            what, hint="give a smaller network or fewer samples, or end other programs"
+        )
     except Exception as error:  # noqa: BLE001 - whatever a command forgot to expect
         return _logged(argv, InternalError(f"{type(error).__name__}: {error}"))
     return status if isinstance(status, int) else 0  # INTERRUPTED where typer caught it itself

@@ -33,6 +33,11 @@ def import_model(path: Path) -> Graph:
         from lepton_edge.frontends.torch import import_pt2
 
         return import_pt2(path)
+    if path.is_dir() or not path.exists():
+        found = "this is a directory" if path.is_dir() else "there is no such file"
+        raise ImportModelError(
+            f"{found}; wanted .onnx or .pt2", where=str(path), hint=_hint_for(suffix)
+        )
     raise ImportModelError(
         f"cannot tell the format from the ending {suffix!r}; wanted .onnx or .pt2",
         where=str(path),

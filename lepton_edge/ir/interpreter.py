@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -134,24 +135,24 @@ def describe(type_: TensorType) -> str:
 
 def _checked_input(name: str, type_: TensorType, array: Array) -> Array:
     wanted = type_.shape
-    if wanted[:1] != (1,):
-        if array.shape != wanted:
-            raise UserError(
-                f"input {name!r} is {array.dtype}{list(array.shape)}; wanted {describe(type_)}"
-            )
-        return array.astype(type_.elem.dtype)
-    if array.shape == wanted[1:]:
+    has_batch = wanted[:1] == (1,)
+    if has_batch and array.shape == wanted[1:]:
         array = array[np.newaxis]
-    if array.shape[1:] != wanted[1:]:
+    if (array.shape[1:] != wanted[1:]) if has_batch else (array.shape != wanted):
         raise UserError(
-            f"input {name!r} is {array.dtype}{list(array.shape)}; wanted {describe(type_)}"
+            f"input {name!r} is {array.dtype}{list(array.shape)}; wanted {describe(type_)}",
+            hint=_reorder_hint(array.shape, wanted) if has_batch else "",
         )
     if array.dtype.kind not in "fiub":
         raise UserError(f"input {name!r} holds {array.dtype}; wanted numbers: {describe(type_)}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise UserError(f"input {name!r} holds values that are not finite")
     if type_.is_float:
-        return array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise UserError(f"input {name!r} holds values beyond the range of binary32")
+        return array
     lowest, highest = np.iinfo(type_.elem.dtype).min, np.iinfo(type_.elem.dtype).max
     if type_.is_quantized:
         lowest, highest = type_.quant.lowest, type_.quant.highest
@@ -165,3 +166,14 @@ def _checked_input(name: str, type_: TensorType, array: Array) -> Array:
             f"in {array.min()}..{array.max()}"
         )
     return array.astype(type_.elem.dtype)
+
+
+def _reorder_hint(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Say how an array of another layout becomes what is wanted, where that is plain."""
+    if len(found) != len(wanted):
+        is_flat = math.prod(found[1:]) == math.prod(wanted[1:])
+        return f"x.reshape(-1, {', '.join(map(str, wanted[1:]))})" if found and is_flat else ""
+    for order in ((0, *range(2, len(found)), 1), (0, len(found) - 1, *range(1, len(found) - 1))):
+        if len(found) > 2 and tuple(found[axis] for axis in order[1:]) == wanted[1:]:
+            return f"its axes are in another order: x.transpose{order}"
+    return ""

@@ -80,20 +80,21 @@ def observe(
     def take_range(value: str, array: Array) -> None:
         nonlocal count
         if value == graph.inputs[0]:
-            count += len(array)
+            count += len(np.atleast_1d(array))
+        if (value in wanted or value in graph.outputs) and not np.isfinite(array).all():
+            raise CalibrationError(
+                f"value {value!r} is not finite on the calibration data",
+                where=graph.name,
+                hint="look for a division by zero or an overflow in the float model",
+            )
         if value in wanted:
-            if not np.isfinite(array).all():
-                raise CalibrationError(
-                    f"value {value!r} is not finite on the calibration data",
-                    where=graph.name,
-                    hint="look for a division by zero or an overflow in the float model",
-                )
             lows[value] = min(lows[value], float(array.min()))
             highs[value] = max(highs[value], float(array.max()))
             total = array.sum(axis=0, keepdims=True, dtype=np.float64)
             sums[value] = sums.get(value, 0.0) + total
 
-    interpreter.run(graph, samples, observe=take_range)
+    with np.errstate(all="ignore"):  # what is not finite is told in words
+        interpreter.run(graph, samples, observe=take_range)
     counts = {value: np.zeros(NUM_BINS if with_histogram else 0) for value in wanted}
 
     def take_histogram(value: str, array: Array) -> None:

@@ -98,6 +98,16 @@ def is_quantized(graph: Graph) -> bool:
     return any(t.is_quantized for t in graph.types.values())
 
 
+def has_float_weights(graph: Graph) -> bool:
+    """Whether a layer of ``graph`` has weights that are not codes yet."""
+    return any(
+        isinstance(node.op, Conv | Dense)
+        and node.inputs[1] in graph.constants
+        and graph.types[node.inputs[1]].is_float
+        for node in graph.nodes
+    )
+
+
 def quantization_points(graph: Graph) -> list[str]:
     """Return the float values that must be quantised, in graph order."""
     points: set[str] = set()
@@ -203,8 +213,12 @@ class _Inserter:
                 self.new.copy(node)
             if isinstance(node.op, _MOVES) and node.inputs[0] in self.codes:
                 self.codes[node.output] = self.codes[node.inputs[0]]
+            if isinstance(node.op, Dequantize) and node.inputs[0] not in self.graph.constants:
+                self.codes[node.output] = self.graph.types[node.inputs[0]].quant
             for value in node.outputs:
                 self._quantize(value)
+        for value in self.graph.inputs:
+            self.new.replace(value, value)  # an input that is also an output stays as it is
         return self.new.done()
 
     def _quantize(self, value: str) -> None:
@@ -215,8 +229,7 @@ class _Inserter:
         )
         real = self.new.emit1(Dequantize(), [codes], name=f"{value}/dequantize")
         self.codes[value] = self.types[value]
-        if value not in self.graph.outputs:
-            self.new.replace(value, real)
+        self.new.replace(value, real)
 
     def _layer(self, node: Node) -> None:
         x_type = self.codes.get(node.inputs[0])

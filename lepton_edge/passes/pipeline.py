@@ -15,6 +15,7 @@ from lepton_edge.passes.fold_affine import FoldAffine
 from lepton_edge.passes.fold_constants import FoldConstants
 from lepton_edge.passes.insert_quantizers import (
     InsertQuantizers,
+    has_float_weights,
     is_quantized,
     quantization_points,
 )
@@ -67,7 +68,8 @@ def quantize(
         CalibrationError: a float network without usable calibration data.
         QuantError: quantisation was forbidden for a float network.
     """
-    if is_quantized(graph) and (samples is None or not quantization_points(graph)):
+    has_floats = bool(quantization_points(graph)) or has_float_weights(graph)
+    if is_quantized(graph) and (samples is None or not has_floats):
         return graph
     if options.mode == "none":
         raise QuantError(

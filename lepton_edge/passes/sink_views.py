@@ -279,7 +279,8 @@ class _Sinking:
         """Let the columns of a dense layer's weights undo the transpose before a flatten."""
         view = self.views[node.inputs[0]]
         source_shape = self._source_shape(view)
-        is_flatten = view.perm[0] == 0 and source_shape[0] == 1 and len(view.shape) == 2
+        is_one_row = len(view.shape) == 2 and view.shape[0] == source_shape[0] == 1
+        is_flatten = is_one_row and view.perm[0] == 0
         weights = self._permuted_columns(node.inputs[1], view) if is_flatten else None
         if weights is None:
             self._copy(node)

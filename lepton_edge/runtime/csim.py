@@ -58,7 +58,14 @@ class CSimulation:
         self._inputs, self._outputs = tuple(inputs), tuple(outputs)
         self._design_id = design_id
         self._library = library
-        self._call = ctypes.CDLL(str(library)).lepton_csim
+        try:
+            self._call = ctypes.CDLL(str(library)).lepton_csim
+        except (OSError, AttributeError) as error:
+            raise DeviceError(
+                f"the built C simulation is damaged: {error}",
+                where=str(library),
+                hint="delete this file, and run the command again",
+            ) from None
         self._call.restype = ctypes.c_int
 
     def run(

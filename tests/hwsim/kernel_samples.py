@@ -57,7 +57,7 @@ def depthwise(x: Elem, w: Elem, channels: int, taps: int, pixels: int) -> Depthw
 
 
 def wrapping_matrix() -> MatrixVector:
-    """16-bit codes around 32768: the products of raw codes do not fit the accumulator, the sums do."""
+    """16-bit codes around 32768: the products of raw codes overflow, the sums do not."""
     weights = np.array([[32767, -32768, 30000], [-32768, -32768, 32767]])
     return MatrixVector(U16, Elem(32), weights, -32768 * weights.sum(axis=1), 2)
 
@@ -166,7 +166,7 @@ def meaning(kernel: Kernel, *arrays: Array) -> list[list[list[int]]]:
     return [list(outputs) for outputs in zip(*frames, strict=True)]
 
 
-def _frame(kernel: Kernel, *given: list[int]) -> list[list[int]]:
+def _frame(kernel: Kernel, *given: list[int]) -> list[list[int]]:  # noqa: C901
     x = given[0]
     match kernel:
         case MatrixVector():
@@ -222,9 +222,7 @@ def _frame(kernel: Kernel, *given: list[int]) -> list[list[int]]:
             ]
             return [[v for a, b in parts for v in (*a, *b[: kernel.block_b])]]
         case Slice():
-            return [
-                [v for i, v in enumerate(x) if kernel.begin <= i % kernel.block < kernel.end]
-            ]
+            return [[v for i, v in enumerate(x) if kernel.begin <= i % kernel.block < kernel.end]]
         case Padding() | Stretch():
             return [_rearranged(kernel, x)]
         case WidthConverter() | AxisEnd():
@@ -308,7 +306,7 @@ def events(kernel: Kernel) -> list[Event]:
     return list(_events(kernel))
 
 
-def _events(kernel: Kernel) -> Iterator[Event]:
+def _events(kernel: Kernel) -> Iterator[Event]:  # noqa: C901
     read, write = ("read", 0), ("write", 0)
     words = kernel.inputs[0].words
     match kernel:

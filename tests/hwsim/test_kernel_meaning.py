@@ -178,7 +178,6 @@ def test_the_text_reads_and_writes_in_the_stated_order(name: str, results: dict)
     order = results[name][2]
     num_inputs = len(kernel.inputs)
     wanted = [
-        2 * port if kind == "read" else 2 * (num_inputs + port) + 1
-        for kind, port in events(kernel)
+        2 * port if kind == "read" else 2 * (num_inputs + port) + 1 for kind, port in events(kernel)
     ] * FRAMES
     np.testing.assert_array_equal(order, wanted)

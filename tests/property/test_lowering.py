@@ -160,9 +160,7 @@ def designs(draw: st.DrawFn) -> tuple[Graph, Design]:
         pins = pins_for(regions.core, draw)
         fps = draw(st.sampled_from((None, 100.0, 100_000.0)))
         try:
-            design = make_design(
-                result.graph, result.reasons, BOARD, 100.0, fps=fps, pins=pins
-            )
+            design = make_design(result.graph, result.reasons, BOARD, 100.0, fps=fps, pins=pins)
         except ConfigError:  # the drawn foldings exclude each other
             design = make_design(result.graph, result.reasons, BOARD, 100.0, fps=fps)
     except UnsupportedError as refusal:

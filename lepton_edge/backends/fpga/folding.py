@@ -158,7 +158,8 @@ def _at_rate(choices: _Choices, cycles: int, budget: Resources) -> Dataflow:
     if planned is None:
         slowest = choices.fastest_bottleneck()
         raise DoesNotFitError(
-            f"layer {slowest[0]!r} takes at least {slowest[1]} cycles a frame; the goal allows {cycles}",
+            f"layer {slowest[0]!r} takes at least {slowest[1]} cycles a frame; "
+            f"the goal allows {cycles}",
             where=choices.dataflow.name,
             hint=f"ask for a lower rate: at most one frame in {slowest[1]} cycles",
         )
@@ -242,7 +243,7 @@ class _Choices:
         return sorted({int(c) for counts in self.cycles.values() for c in counts if c >= floor})
 
     def fastest_bottleneck(self) -> tuple[str, int]:
-        """Return the layer that is slowest when everything is as fast as it can be, and its cycles."""
+        """Return the slowest layer when everything is as fast as it can be, and its cycles."""
         fastest = {name: int(counts.min()) for name, counts in self.cycles.items()}
         slowest = max(fastest, key=lambda name: fastest[name])
         layer = next(actor.layer for actor in self.dataflow.actors if actor.name == slowest)
@@ -289,12 +290,14 @@ class _Choices:
         return best
 
     def _kernels_share(self, chosen: Mapping[str, int]) -> Array:
-        return np.sum([self.shares[name][index] for name, index in chosen.items()], axis=0)
+        shares = np.array([self.shares[name][index] for name, index in chosen.items()])
+        total: Array = shares.sum(axis=0)
+        return total
 
     def _approach_budget(
         self, chosen: dict[str, int], ready: Mapping[str, Array], prices: Array, plumbing: Array
     ) -> None:
-        """Let actors in turn take what brings the network closest to the budget, then the cheapest."""
+        """Let actors in turn take what brings the network nearest to the budget, then cheapest."""
         total = plumbing + self._kernels_share(chosen)
         is_settled = False
         while not is_settled and (total > 1).any():
@@ -319,7 +322,7 @@ class _Choices:
         return replace(planned, depths=fifo_depths(planned))
 
     def fitting(self, cycles: int) -> Dataflow | None:
-        """Return the cheapest network with at most ``cycles`` a frame if it is within the budget."""
+        """Return the cheapest network with at most ``cycles`` a frame if the budget allows it."""
         planned = self.plan_for(cycles)
         return planned if planned is not None and planned.resources.fits(self.budget) else None
 

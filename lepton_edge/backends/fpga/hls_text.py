@@ -287,7 +287,7 @@ def _sources_comment(actor: Actor) -> str:
 
 
 def _comment(text: str) -> str:
-    """Return text that is safe in a line comment: one line, no line splice (``\\`` or ``??/``)."""
+    """Return text that is safe in a line comment: on one line, and splicing no line to it."""
     return "".join(c if c.isprintable() and c not in "\\?" else "_" for c in text)[:120]
 
 

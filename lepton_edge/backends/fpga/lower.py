@@ -104,6 +104,12 @@ class _Lowering:
 
     def _axis_in(self, value: str, port: str) -> None:
         type_ = self._frame(value)
+        if type_.is_float:
+            raise UnsupportedError(
+                f"input {value!r} is a float; an accelerator takes integer codes",
+                where=self.graph.name,
+                hint="quantise the network first",
+            )
         elem = stream_elem(type_)
         lanes = AxisEnd.lanes_for(elem, type_.num_elements)
         self.elems[port], self.elements[port] = elem, type_.num_elements

@@ -8,25 +8,26 @@ from collections.abc import Iterable
 MAX_LENGTH = 40
 
 _CPP = (
-    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t "
-    "class compl const const_cast constexpr continue decltype default delete do double dynamic_cast "
-    "else enum explicit extern false float for friend goto if inline int long mutable namespace new "
-    "noexcept not not_eq nullptr operator or or_eq private protected public register "
-    "reinterpret_cast return short signed sizeof static static_assert static_cast struct switch "
-    "template this thread_local throw true try typedef typeid typename union unsigned using virtual "
-    "void volatile wchar_t while xor xor_eq"
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t "
+    "char32_t class compl const const_cast constexpr continue decltype default delete do double "
+    "dynamic_cast else enum explicit extern false float for friend goto if inline int long "
+    "mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected "
+    "public register reinterpret_cast return short signed sizeof static static_assert "
+    "static_cast struct switch template this thread_local throw true try typedef typeid "
+    "typename union unsigned using virtual void volatile wchar_t while xor xor_eq"
 )
 _VERILOG = (
-    "always assign automatic begin bit buf byte cell clocking config cover cross design disable edge "
-    "end endcase endfunction endmodule endtask event final function generate genvar global include "
-    "initial inout input instance integer interface join library local logic macromodule module "
-    "negedge output packed parameter posedge primitive process program property pull pure real "
-    "realtime ref reg release repeat scalared sequence signal solve specify string super supply0 "
-    "supply1 table tagged task time tri type unique use var vectored wait wand weak wire with within wor"
+    "always assign automatic begin bit buf byte cell clocking config cover cross design disable "
+    "edge end endcase endfunction endmodule endtask event final function generate genvar global "
+    "include initial inout input instance integer interface join library local logic "
+    "macromodule module negedge output packed parameter posedge primitive process program "
+    "property pull pure real realtime ref reg release repeat scalared sequence signal solve "
+    "specify string super supply0 supply1 table tagged task time tri type unique use var "
+    "vectored wait wand weak wire with within wor"
 )
 _PROJECT = (
-    "EOF NULL accelerator ap_axiu ap_int ap_uint design_id errno frames hls layers lepton main std "
-    "stderr stdin stdout"
+    "EOF NULL accelerator ap_axiu ap_int ap_uint design_id errno frames hls layers lepton main "
+    "std stderr stdin stdout"
 )
 _RESERVED = frozenset(f"{_CPP} {_VERILOG} {_PROJECT}".split())
 """What no layer and no design may be called: words of the languages, names of the project's own."""

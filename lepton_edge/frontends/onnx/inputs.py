@@ -87,7 +87,9 @@ def _shape(info: onnx.ValueInfoProto, where: str) -> tuple[int, ...]:
                 "for this axis",
             )
     if math.prod(shape) > 1 << 31:
-        raise ImportModelError(f"has the shape {shape}", where=where)
+        raise ImportModelError(
+            f"has the shape {shape}; at most {1 << 31} elements are supported", where=where
+        )
     return tuple(shape)
 
 

@@ -126,7 +126,7 @@ def test_files_beyond_the_limit_are_not_read(save, monkeypatch):
         ),
         (
             TensorProto(data_type=1, dims=[1 << 40]),
-            "claims 4398046511104 bytes; at most 2147483648 are read",
+            "claims 4398046511104 bytes; at most 1073741824 are read",
         ),
         (TensorProto(data_type=1, dims=[-3]), "has the shape [-3]"),
         (TensorProto(data_type=77, dims=[3]), "has the unknown element type 77"),

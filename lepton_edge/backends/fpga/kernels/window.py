@@ -266,7 +266,8 @@ class Stretch(Pixels):
         column, group = np.divmod(rest, self.groups)
         row_words = self.out_size[1] * self.groups
         ahead = row * self.factors[0] * row_words + column * self.factors[1] * self.groups + group
-        return np.minimum(ahead, self.outputs[0].words)
+        produced: Array = np.minimum(ahead, self.outputs[0].words)
+        return produced
 
     @property
     def resources(self) -> Resources:

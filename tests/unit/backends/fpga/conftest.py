@@ -181,4 +181,3 @@ def check_in_csim(
 
 FAST_FLAGS = ("-std=c++14", "-O0", "-fPIC", "-shared", "-Wno-unknown-pragmas")
 """Small networks spend their time in the compiler."""
-

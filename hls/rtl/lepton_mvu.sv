@@ -1,0 +1,278 @@
+// Matrix-vector unit: fully connected layers, and convolutions behind a sliding window.
+//
+// Computes: out = weights * in + bias for every vector of COLS elements. In: COLS/SIMD words; out: ROWS/PE
+//   words. Row r is lane r % PE of row group r / PE. While row group 0 reads the vector it is kept, and
+//   replayed for the others.
+// Parameters: ROWS, COLS of the matrix; PE rows and SIMD columns a cycle, which divide them; X_BITS, X_SIGNED of
+//   an input; W_BITS of a weight (signed); OUT_BITS of a sum (signed; holds every result).
+//   WEIGHTS_FILE: word row_group*(COLS/SIMD) + col_group, weight [pe][simd] at (pe*SIMD + simd)*W_BITS.
+//   BIAS_FILE: ROWS/PE words, lane l at l*OUT_BITS.
+//   USE_DSP "yes" or "no": multiply in DSP blocks or in LUTs. ROM_STYLE of the weights, RAM_STYLE of the
+//   kept vector: "auto", "block" or "distributed".
+// Cycles: (ROWS/PE) * (COLS/SIMD) a vector. Latency: 6 + log2(SIMD) from a row group's last word, 1 less
+//   where COLS = SIMD.
+// Infers: PE*SIMD multipliers with registered inputs and outputs, PE adder trees, PE accumulators (inside
+//   the DSP block where SIMD is 1), ROM of ROWS*COLS weights and of ROWS biases, RAM of COLS inputs.
+module lepton_mvu #(
+    parameter integer ROWS = 4,
+    parameter integer COLS = 4,
+    parameter integer PE = 2,
+    parameter integer SIMD = 2,
+    parameter integer X_BITS = 8,
+    parameter integer X_SIGNED = 1,
+    parameter integer W_BITS = 8,
+    parameter integer OUT_BITS = 20,
+    parameter WEIGHTS_FILE = "",
+    parameter BIAS_FILE = "",
+    parameter USE_DSP = "yes",
+    parameter ROM_STYLE = "auto",
+    parameter RAM_STYLE = "auto"
+) (
+    input  logic                   clk,
+    input  logic                   rst,
+    input  logic [SIMD*X_BITS-1:0] in_data,
+    input  logic                   in_valid,
+    output logic                   in_ready,
+    output logic [PE*OUT_BITS-1:0] out_data,
+    output logic                   out_valid,
+    input  logic                   out_ready
+);
+    localparam integer ROW_GROUPS = ROWS / PE;
+    localparam integer COL_GROUPS = COLS / SIMD;
+    localparam integer FOLDS = ROW_GROUPS * COL_GROUPS;
+    localparam integer COL_BITS = COL_GROUPS > 1 ? $clog2(COL_GROUPS) : 1;
+    localparam integer ROW_BITS = ROW_GROUPS > 1 ? $clog2(ROW_GROUPS) : 1;
+    localparam integer FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
+    localparam integer P_BITS = X_BITS + W_BITS;
+    localparam integer TREE = $clog2(SIMD);
+    localparam integer DOT_BITS = P_BITS + TREE;
+    // Stage k is what the k-th register after the input holds: 1, 2 inputs and weights, 3 products,
+    // DOT their sum, ACC the accumulator.
+    localparam integer DOT = 3 + TREE;
+    localparam integer ACC = COL_GROUPS > 1 ? DOT + 1 : DOT;
+
+    logic step;  // the pipeline moves
+    logic issue;  // a word enters it
+
+    // Where we are in the matrix.
+    logic is_first_row;
+    logic is_last_col;
+    logic is_last_row;
+    logic is_last_fold;
+    logic [COL_BITS-1:0] col;
+    logic [ROW_BITS-1:0] row;
+    logic [FOLD_BITS-1:0] fold;
+    logic is_unused;
+
+    assign is_first_row = row == '0;
+    assign in_ready     = step && is_first_row;
+    assign issue        = step && (in_valid || !is_first_row);
+    assign is_unused    = is_last_row && is_last_fold;
+
+    lepton_counter #(
+        .LIMIT(COL_GROUPS)
+    ) u_col (
+        .clk  (clk),
+        .rst  (rst),
+        .step (issue),
+        .last (is_last_col),
+        .count(col)
+    );
+    lepton_counter #(
+        .LIMIT(ROW_GROUPS)
+    ) u_row (
+        .clk  (clk),
+        .rst  (rst),
+        .step (issue && is_last_col),
+        .last (is_last_row),
+        .count(row)
+    );
+    lepton_counter #(
+        .LIMIT(FOLDS)
+    ) u_fold (
+        .clk  (clk),
+        .rst  (rst),
+        .step (issue),
+        .last (is_last_fold),
+        .count(fold)
+    );
+
+    // Stages 1 and 2: weights and inputs.
+    logic [PE*SIMD*W_BITS-1:0] weights;
+    logic [   SIMD*X_BITS-1:0] inputs;
+
+    lepton_rom #(
+        .BITS     (PE * SIMD * W_BITS),
+        .DEPTH    (FOLDS),
+        .ROM_FILE (WEIGHTS_FILE),
+        .ROM_STYLE(ROM_STYLE)
+    ) u_weights (
+        .clk    (clk),
+        .enable (step),
+        .address(fold),
+        .data   (weights)
+    );
+
+    generate
+        if (ROW_GROUPS == 1) begin : g_once
+            logic [SIMD*X_BITS-1:0] taken;
+
+            always_ff @(posedge clk) begin
+                if (step) begin
+                    taken  <= in_data;
+                    inputs <= taken;
+                end
+            end
+        end else begin : g_replay
+            logic [SIMD*X_BITS-1:0] taken;
+            logic [SIMD*X_BITS-1:0] kept;
+            logic                   is_taken;
+
+            lepton_ram #(
+                .BITS     (SIMD * X_BITS),
+                .DEPTH    (COL_GROUPS),
+                .RAM_STYLE(RAM_STYLE),
+                .LATENCY  (1)
+            ) u_kept (
+                .clk          (clk),
+                .write        (issue && is_first_row),
+                .write_address(col),
+                .write_data   (in_data),
+                .enable       (step),
+                .address      (col),
+                .data         (kept)
+            );
+
+            always_ff @(posedge clk) begin
+                if (step) begin
+                    taken    <= in_data;
+                    is_taken <= is_first_row;
+                    inputs   <= is_taken ? taken : kept;
+                end
+            end
+        end
+    endgenerate
+
+    // What moves beside the data: bit k belongs to stage k.
+    logic [ACC:1] valid;
+    logic [ACC:1] first;  // of a sum
+    logic [ACC:1] last;
+
+    always_ff @(posedge clk) begin
+        if (step) begin
+            valid <= {valid[ACC-1:1], issue};
+            first <= {first[ACC-1:1], col == '0};
+            last  <= {last[ACC-1:1], is_last_col};
+        end
+        if (rst) valid <= '0;
+    end
+
+    // Biases, read two stages ahead of the sum that they join.
+    logic [PE*OUT_BITS-1:0] bias;
+    logic [   ROW_BITS-1:0] bias_row;
+    logic                   is_last_bias;
+    logic                   is_unused_bias;
+
+    assign is_unused_bias = is_last_bias;
+
+    lepton_counter #(
+        .LIMIT(ROW_GROUPS)
+    ) u_bias_row (
+        .clk  (clk),
+        .rst  (rst),
+        .step (step && valid[ACC-2] && last[ACC-2]),
+        .last (is_last_bias),
+        .count(bias_row)
+    );
+    lepton_rom #(
+        .BITS (PE * OUT_BITS),
+        .DEPTH(ROW_GROUPS),
+        .ROM_FILE(BIAS_FILE)
+    ) u_bias (
+        .clk    (clk),
+        .enable (step),
+        .address(bias_row),
+        .data   (bias)
+    );
+
+    logic [PE*OUT_BITS-1:0] result;
+    logic                   is_result;
+
+    generate
+        genvar p, s;
+        for (p = 0; p < PE; p = p + 1) begin : g_row
+            logic        [SIMD*P_BITS-1:0] products;
+            logic signed [   DOT_BITS-1:0] dot;
+            logic signed [   OUT_BITS-1:0] wide_dot;
+            logic signed [   OUT_BITS-1:0] total;
+
+            for (s = 0; s < SIMD; s = s + 1) begin : g_col
+                logic [X_BITS-1:0] x;
+                logic [W_BITS-1:0] w;
+                (* use_dsp = USE_DSP *)
+                logic signed [P_BITS-1:0] product;
+
+                assign x = inputs[s*X_BITS+:X_BITS];
+                assign w = weights[(p*SIMD+s)*W_BITS+:W_BITS];
+                assign products[s*P_BITS+:P_BITS] = product;
+
+                if (X_SIGNED != 0) begin : g_signed
+                    always_ff @(posedge clk) if (step) product <= $signed(x) * $signed(w);
+                end else begin : g_unsigned
+                    always_ff @(posedge clk) if (step) product <= P_BITS'($signed({1'b0, x}) * $signed(w));
+                end
+            end
+
+            lepton_sum #(
+                .COUNT(SIMD),
+                .BITS (P_BITS)
+            ) u_dot (
+                .clk   (clk),
+                .enable(step),
+                .in    (products),
+                .sum   (dot)
+            );
+
+            assign wide_dot = OUT_BITS'(dot);
+
+            if (COL_GROUPS == 1) begin : g_complete
+                assign total = wide_dot;
+            end else begin : g_accumulate
+                (* use_dsp = USE_DSP *)
+                logic signed [OUT_BITS-1:0] acc;
+
+                always_ff @(posedge clk) begin
+                    if (step && valid[DOT]) acc <= (first[DOT] ? '0 : acc) + wide_dot;
+                end
+                assign total = acc;
+            end
+
+            always_ff @(posedge clk) begin
+                if (step) result[p*OUT_BITS+:OUT_BITS] <= total + bias[p*OUT_BITS+:OUT_BITS];
+            end
+        end
+    endgenerate
+
+    always_ff @(posedge clk) begin
+        if (step) is_result <= valid[ACC] && last[ACC];
+        if (rst) is_result <= 1'b0;
+    end
+
+    logic can_write;
+
+    assign step = can_write || !is_result;
+
+    lepton_skid #(
+        .BITS(PE * OUT_BITS),
+        .FULL(COL_GROUPS == 1 ? 1 : 0)
+    ) u_out (
+        .clk      (clk),
+        .rst      (rst),
+        .in_data  (result),
+        .in_valid (is_result),
+        .in_ready (can_write),
+        .out_data (out_data),
+        .out_valid(out_valid),
+        .out_ready(out_ready)
+    );
+endmodule

@@ -1,0 +1,99 @@
+// Padding: a border of a constant around each frame.
+//
+// Computes: TOP, LEFT, BOTTOM and RIGHT rows or columns of VALUE around HEIGHT x WIDTH pixels of
+//   CHANNELS/LANES words.
+// Parameters: X_BITS, LANES, CHANNELS, HEIGHT, WIDTH, TOP, LEFT, BOTTOM, RIGHT, VALUE.
+// Cycles a frame: (TOP+HEIGHT+BOTTOM) * (LEFT+WIDTH+RIGHT) * (CHANNELS/LANES). Latency: 1 cycle.
+// Infers: counters, 2 * LANES * X_BITS flip-flops.
+module lepton_pad #(
+    parameter integer X_BITS = 8,
+    parameter integer LANES = 1,
+    parameter integer CHANNELS = 1,
+    parameter integer HEIGHT = 4,
+    parameter integer WIDTH = 4,
+    parameter integer TOP = 1,
+    parameter integer LEFT = 1,
+    parameter integer BOTTOM = 1,
+    parameter integer RIGHT = 1,
+    parameter signed [63:0] VALUE = 0
+) (
+    input  logic                    clk,
+    input  logic                    rst,
+    input  logic [LANES*X_BITS-1:0] in_data,
+    input  logic                    in_valid,
+    output logic                    in_ready,
+    output logic [LANES*X_BITS-1:0] out_data,
+    output logic                    out_valid,
+    input  logic                    out_ready
+);
+    localparam integer GROUPS = CHANNELS / LANES;
+    localparam integer OUT_H = TOP + HEIGHT + BOTTOM;
+    localparam integer OUT_W = LEFT + WIDTH + RIGHT;
+    localparam integer GROUP_BITS = GROUPS > 1 ? $clog2(GROUPS) : 1;
+    localparam integer ROW_BITS = OUT_H > 1 ? $clog2(OUT_H) : 1;
+    localparam integer COL_BITS = OUT_W > 1 ? $clog2(OUT_W) : 1;
+    localparam logic [X_BITS-1:0] FILL = X_BITS'(VALUE);
+
+    logic                  step;
+    logic                  send;
+    logic                  is_image;
+    logic                  is_row;
+    logic                  is_col;
+    logic                  is_last_group;
+    logic                  is_last_col;
+    logic                  is_last_row;
+    logic [GROUP_BITS-1:0] group;
+    logic [  COL_BITS-1:0] col;
+    logic [  ROW_BITS-1:0] row;
+    logic                  is_unused;
+
+    assign is_unused = &{is_last_row, group};
+
+    lepton_counter #(
+        .LIMIT(GROUPS)
+    ) u_group (
+        .clk  (clk),
+        .rst  (rst),
+        .step (send && step),
+        .last (is_last_group),
+        .count(group)
+    );
+    lepton_counter #(
+        .LIMIT(OUT_W)
+    ) u_col (
+        .clk  (clk),
+        .rst  (rst),
+        .step (send && step && is_last_group),
+        .last (is_last_col),
+        .count(col)
+    );
+    lepton_counter #(
+        .LIMIT(OUT_H)
+    ) u_row (
+        .clk  (clk),
+        .rst  (rst),
+        .step (send && step && is_last_group && is_last_col),
+        .last (is_last_row),
+        .count(row)
+    );
+
+    // One bit more than the counters have: the bounds may lie just beyond them.
+    assign is_row   = {1'b0, row} >= (ROW_BITS + 1)'(TOP) && {1'b0, row} < (ROW_BITS + 1)'(TOP + HEIGHT);
+    assign is_col   = {1'b0, col} >= (COL_BITS + 1)'(LEFT) && {1'b0, col} < (COL_BITS + 1)'(LEFT + WIDTH);
+    assign is_image = is_row && is_col;
+    assign in_ready = step && is_image;
+    assign send     = in_valid || !is_image;
+
+    lepton_skid #(
+        .BITS(LANES * X_BITS)
+    ) u_out (
+        .clk      (clk),
+        .rst      (rst),
+        .in_data  (is_image ? in_data : {LANES{FILL}}),
+        .in_valid (send),
+        .in_ready (step),
+        .out_data (out_data),
+        .out_valid(out_valid),
+        .out_ready(out_ready)
+    );
+endmodule

@@ -1,0 +1,146 @@
+"""An artifact that is not as compile wrote it is refused: it is never run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs("g++")
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def _link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+def _directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def refused(folder: Path, mlp: Any, call: Any) -> str:
+    """Return the message with which every use of an artifact is refused."""
+    report = folder / "report.json"
+    before = report.read_bytes() if report.is_file() else b""
+    messages = []
+    for words in (
+        ("verify", folder),
+        ("run", folder, "--input", mlp.inputs),
+        ("run", folder, "--input", mlp.inputs, "--level", "reference"),
+    ):
+        ended = call(*words)
+        assert ended.status == 10, (words, ended.err)
+        messages.append(ended.error)
+    assert len(set(messages)) == 1
+    assert (report.read_bytes() if report.is_file() else b"") == before
+    return messages[0]
+
+
+DAMAGE = [_flip, _truncate, Path.unlink, _link, _directory]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda f: f.__name__.strip("_"))
+def test_every_file_is_guarded(
+    damage: Callable[[Path], None], artifact: Path, mlp: Any, call: Any
+) -> None:
+    files = sorted(json.loads((artifact / "manifest.json").read_text())["files"])
+    assert "hls/src/mlp.cpp" in files
+    assert "graphs/core.npz" in files
+    spoilt = artifact.with_name("spoilt")
+    for name in (*files, "manifest.json", "report.json"):
+        if "include" in name and not name.endswith(("mvu.hpp", "vec.hpp")):
+            continue
+        if damage is _truncate and name.endswith(".bin"):
+            continue  # shorter than what is cut
+        shutil.copytree(artifact, spoilt)
+        if not (name == "report.json" and damage is _flip):
+            damage(spoilt / name)
+            place = str(spoilt / Path(name))
+            message = refused(spoilt, mlp, call)
+            assert place in message or str(spoilt) in message
+        shutil.rmtree(spoilt)
+
+
+def _edit(*path: Any) -> Callable[[dict[str, Any]], None]:
+    *keys, value = path
+
+    def change(document: dict[str, Any]) -> None:
+        place: Any = document
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+
+    return change
+
+
+EDITS = [
+    _edit("files", {}),
+    _edit("files", "../../etc/passwd", "0" * 64),
+    _edit("files", "/etc/passwd", "0" * 64),
+    _edit("inputs", []),
+    _edit("inputs", 0, "name", "z"),
+    _edit("inputs", 0, "shape", [1, 99]),
+    _edit("outputs", 0, "name", "z"),
+    _edit("options", "design", "../../../tmp/evil"),
+    _edit("options", "ports", "outputs", 0, "elements", 1),
+    _edit("options", "ports", "outputs", 0, "elements", 10**12),
+    _edit("options", "ports", "inputs", 0, "dtype", "rubbish"),
+    _edit("options", "ports", "inputs", 0, "value", "z"),
+    _edit("design_id", "deadbeef"),
+    _edit("schema", 2),
+]
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
+def test_an_edited_manifest_is_refused(edit: Any, artifact: Path, mlp: Any, call: Any) -> None:
+    path = artifact / "manifest.json"
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))
+
+    assert "manifest.json" in refused(artifact, mlp, call)
+
+
+@pytest.mark.parametrize("place", ["hls/include/cstdint", "hls/src/layers/x.hpp", "hls/sim/vector"])
+def test_a_file_that_g_plus_plus_would_read_too(
+    place: str, artifact: Path, mlp: Any, call: Any
+) -> None:
+    (artifact / place).write_text("#error mine\n")
+
+    assert "was not written by compile" in refused(artifact, mlp, call)
+
+
+def test_other_files_may_be_added(artifact: Path, mlp: Any, call: Any) -> None:
+    (artifact / "hls" / "build").mkdir()
+    (artifact / "hls" / "build" / "vitis.log").write_text("mine")
+
+    assert call("verify", artifact).status == 0
+
+
+def test_a_damaged_simulation_in_the_cache(artifact: Path, shell: Any, tmp_path: Path) -> None:
+    env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert shell("verify", artifact, env=env).status == 0
+    (library,) = (tmp_path / "cache").rglob("*.so")
+    library.unlink()
+    library.write_bytes(b"\x7fELF" + bytes(100))
+
+    ended = shell("verify", artifact, env=env)
+
+    assert ended.status == 10
+    assert str(library) in ended.error
+    assert "delete this file" in ended.error

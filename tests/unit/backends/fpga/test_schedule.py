@@ -1,0 +1,218 @@
+"""FIFO depths, proven against an execution word by word; latency on chains."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from lepton_edge.backends.boards import Resources
+from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Dataflow, connect
+from lepton_edge.backends.fpga.folding import Goal, plan
+from lepton_edge.backends.fpga.schedule import SLACK, fifo_depths, latency_cycles
+from lepton_edge.ir.ops import pool, quantized, shape
+from tests.hwsim.kernel_samples import events
+
+FRAMES = 3
+
+
+def stuck(dataflow: Dataflow, depth: Callable[[str], int], seed: int = 0) -> list[str]:
+    """Run the network word by word with FIFOs of limited depth; return the streams that are full
+    when nothing moves any more, or nothing when all frames come through.
+
+    Every actor reads and writes in the order of its C++ text, and waits when a FIFO is empty or
+    full. Hosts give and take words whenever they can. The scheduler is unfair on purpose.
+    """
+    orders = [events(actor.kernel) * FRAMES for actor in dataflow.actors]
+    at = [0] * len(orders)
+    held = dict.fromkeys(dataflow.streams, 0)
+    ports = {*dataflow.ports_in, *dataflow.ports_out}
+    rng = random.Random(seed)
+    priorities = list(range(len(orders)))
+    moved = True
+    while moved:
+        moved = False
+        rng.shuffle(priorities)
+        for index in priorities:
+            actor, order = dataflow.actors[index], orders[index]
+            burst = rng.choice([1, 3, len(order)])
+            while at[index] < len(order) and burst:
+                kind, port = order[at[index]]
+                stream = (actor.inputs if kind == "read" else actor.outputs)[port]
+                if stream not in ports:
+                    if kind == "read" and held[stream] == 0:
+                        break
+                    if kind == "write" and held[stream] == depth(stream):
+                        break
+                    held[stream] += 1 if kind == "write" else -1
+                at[index] += 1
+                burst -= 1
+                moved = True
+    if all(done == len(order) for done, order in zip(at, orders, strict=True)):
+        assert not any(held.values())
+        return []
+    return [s for s, words in held.items() if words == depth(s)]
+
+
+def residual(net):
+    n = net("residual")
+    x = n.input(6, 5, 2)
+    deep = n.layer("c2", n.layer("c1", x, 4), 2)
+    return n, n.add("sum", deep, x)
+
+
+def nested(net):
+    n = net("nested")
+    x = n.input(6, 6, 2)
+    inner = n.add("inner", n.layer("b", n.layer("a", x, 2), 2, 1), x)
+    left = n.layer("d", n.layer("c", inner, 2, 5), 2)
+    return n, n.add("outer", n.add("middle", left, inner), x)
+
+
+def branches(net):
+    n = net("branches")
+    x = n.input(6, 6, 3)
+    short = n.layer("one", x, 2, 1)
+    long = n.layer("five", n.layer("three", x, 2), 4, 5)
+    pooled = n.emit("max", pool.MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), x)
+    return n, n.emit("concat", shape.Concat(3), short, long, pooled)
+
+
+def rows(net):
+    n = net("rows")
+    x = n.input(4, 5, 2)
+    return n, n.emit("stack", shape.Concat(1), n.layer("c", x, 2), x, n.layer("d", x, 2, 1))
+
+
+def squeeze(net):
+    n = net("squeeze")
+    x = n.layer("stem", n.input(5, 6, 2), 4)
+    mean = n.requantize("mean", n.global_sum("pool", x))
+    gate = n.requantize("gate", n.dense("up", n.requantize("mid", n.dense("down", mean, 2)), 4))
+    return n, n.requantize("scaled", n.emit("scale", quantized.Product(16), x, gate))
+
+
+def dense(net):
+    n = net("dense")
+    x = n.input(12)
+    h = n.requantize("aq", n.dense("a", x, 12))
+    return n, n.add("sum", n.requantize("bq", n.dense("b", h, 12)), x)
+
+
+def up_and_down(net):
+    n = net("unet")
+    x = n.input(8, 6, 2)
+    down = n.layer("c", n.emit("half", pool.MaxPool((2, 2), (2, 2)), x), 2)
+    up = n.emit("up", shape.RepeatNearest((2, 2)), down)
+    return n, n.emit("skip", shape.Concat(3), up, x)
+
+
+def zeros(net):
+    n = net("zeros")
+    x = n.input(3, 8, 2)
+    apart = n.emit("apart", shape.InsertZeros((3, 2)), n.layer("c", x, 2, 1))
+    near = n.emit("near", shape.Slice(2, 0, 15), n.emit("rep", shape.RepeatNearest((3, 2)), x))
+    near = n.emit("crop", shape.Slice(1, 0, 7), near)
+    return n, n.add("sum", apart, near)
+
+
+def strided(net):
+    n = net("strided")
+    x = n.input(9, 8, 2)
+    a = n.requantize("aq", n.conv("a", x, 4, 3, strides=(2, 2)))
+    b = n.requantize("bq", n.conv("b", x, 4, 1, strides=(2, 2)))
+    return n, n.add("sum", a, b)
+
+
+NETWORKS = (residual, nested, branches, rows, squeeze, dense, up_and_down, zeros, strided)
+every_network = pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__)
+
+
+def planned_ways(net, make, plenty: Resources) -> list[Dataflow]:
+    """Plan a network as small and slow, as fast, and as something between."""
+    n, output = make(net)
+    lowered = n.dataflow(output)
+    smallest = connect(lowered)
+    slow = replace(smallest, depths=fifo_depths(smallest))
+    fast = plan(lowered, plenty, Goal())
+    between = plan(lowered, plenty, Goal(cycles=(slow.cycles + fast.cycles) // 2))
+    return [slow, between, fast]
+
+
+@every_network
+def test_no_deadlock_with_the_planned_depths(net, make, plenty) -> None:
+    for planned in planned_ways(net, make, plenty):
+        for seed in range(3):
+            assert stuck(planned, planned.depth, seed) == []
+
+
+@every_network
+def test_the_slack_is_not_what_prevents_deadlock(net, make, plenty) -> None:
+    for planned in planned_ways(net, make, plenty):
+        assert stuck(planned, lambda s, p=planned: max(p.depth(s) - SLACK, MIN_DEPTH)) == []
+
+
+@pytest.mark.parametrize("make", [residual, squeeze, up_and_down], ids=lambda m: m.__name__)
+def test_too_small_a_fifo_deadlocks(net, make, plenty) -> None:
+    """The execution above does find deadlocks: here the branch that waits has no room."""
+    slow, *_ = planned_ways(net, make, plenty)
+    deep = max(slow.depths, key=slow.depth)
+    assert slow.depth(deep) > MIN_DEPTH + SLACK
+    assert deep in stuck(slow, lambda s: MIN_DEPTH if s == deep else slow.depth(s))
+
+
+def test_streams_without_a_meeting_are_shallow(net, plenty) -> None:
+    n = net()
+    planned = plan(n.dataflow(n.layer("b", n.layer("a", n.input(6, 6, 2), 4), 4)), plenty, Goal())
+    assert {planned.depth(s) for s in planned.streams} == {MIN_DEPTH}
+
+
+def test_depths_are_not_much_more_than_needed(net, plenty) -> None:
+    """A residual around one 3x3 layer holds some rows, not a frame."""
+    n = net()
+    x = n.input(32, 8, 2)
+    planned = plan(n.dataflow(n.add("sum", n.layer("c", x, 2), x)), plenty, Goal())
+    skip = next(s for s in planned.depths if "fork" in s)
+    row = 8 * 2 // planned.reader[skip][1].lanes
+    assert row < planned.depth(skip) <= 4 * row + SLACK
+
+
+# -- latency --------------------------------------------------------------------------------------
+
+
+def chain(net, layers: int) -> Dataflow:
+    n = net()
+    value = n.input(8, 8, 2)
+    for i in range(layers):
+        value = n.layer(f"c{i}", value, 2)
+    return connect(n.dataflow(value))
+
+
+def test_latency_of_one_layer_is_at_least_its_work(net) -> None:
+    flow = chain(net, 1)
+    assert latency_cycles(flow) >= flow.cycles
+
+
+def test_latency_grows_with_every_layer_but_by_less_than_its_whole_work(net) -> None:
+    latencies = [latency_cycles(chain(net, layers)) for layers in (1, 2, 3, 4)]
+    steps = [b - a for a, b in pairwise(latencies)]
+    assert all(0 < step < latencies[0] for step in steps)
+
+
+def test_latency_of_dense_layers_is_their_sum(net) -> None:
+    """A dense layer needs its whole input, so nothing overlaps."""
+    n = net()
+    a = n.requantize("aq", n.dense("a", n.input(16), 16))
+    flow = connect(n.dataflow(n.dense("b", a, 16)))
+    work = sum(x.kernel.cycles for x in flow.actors if x.kernel.kind == "matrix_vector")
+    assert work <= latency_cycles(flow) <= work + 200
+
+
+def test_more_parallel_is_not_slower(net, plenty) -> None:
+    n = net()
+    lowered = n.dataflow(n.layer("b", n.layer("a", n.input(6, 6, 4), 4), 4))
+    fast, slow = plan(lowered, plenty, Goal()), connect(lowered)
+    assert latency_cycles(fast) < latency_cycles(slow)
