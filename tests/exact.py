@@ -307,7 +307,7 @@ def _select(op: Any, x: Any) -> tuple[Any, ...]:
     order = np.empty((*rows.shape[:-1], count), object)
     for index in np.ndindex(*rows.shape[:-1]):
         row = rows[index]
-        ranked = sorted(range(len(row)), key=lambda i: (-row[i] if falls else row[i], i))  # noqa: B023
+        ranked = sorted(range(len(row)), key=lambda i: (-row[i] if falls else row[i], i))
         order[index] = ranked[:count]
     order = np.moveaxis(order, -1, op.axis)
     if isinstance(op, select.ArgMax):

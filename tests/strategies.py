@@ -115,7 +115,15 @@ class _Exporter:
         return (self.emit(Dequantize(), constant),)
 
     def activated(self, value: str) -> str:
-        """Perhaps an activation before the quantisation."""
+        """Perhaps a batch normalisation, perhaps an activation, before the quantisation."""
+        if self.draw(st.integers(0, 3)) == 0:
+            channels = self.dims(value)[-1]
+            for kind, row in (
+                (ew.Mul(), self.rng.uniform(-0.5, 1.5, channels)),
+                (ew.Add(), self.rng.uniform(-1.0, 1.0, channels)),
+            ):
+                constant = self.builder.constant(row.astype(np.float32), name=self.name("bn"))
+                value = self.emit(kind, value, constant)
         op = self.draw(st.sampled_from((None, *ACTIVATIONS)))
         return value if op is None else self.emit(op, value)
 
@@ -267,26 +275,27 @@ class _Exporter:
             layers = [self.max_pool, self.average_pool, self.dense, self.slice]
         self.draw(st.sampled_from(layers), label="layer")()
 
-    def finish(self) -> Graph:
-        """End in reals, in codes, in an index, or with a softmax before."""
+    def finish(self, others: list[str]) -> Graph:
+        """End in reals, in codes, in an index, or with a softmax; perhaps with another output."""
         end = self.draw(st.sampled_from(("real", "codes", "argmax", "softmax")), label="end")
         if end == "softmax":
             self.softmax()
+        result = self.value
         if end == "argmax":
-            return self.builder.finish(
-                [self.emit(ArgMax(len(self.dims(self.value)) - 1), self.value)]
-            )
+            result = self.emit(ArgMax(len(self.dims(result)) - 1), result)
         if end == "codes":
-            final = self.quantized(self.value, self.span[self.value])
-            (codes,) = (n.inputs[0] for n in self.builder._nodes if final in n.outputs)
-            return self.builder.finish([codes])
-        return self.builder.finish([self.value])
+            quant = self.draw(quant_types(self.span[result]))
+            result = self.emit(Quantize(quant), result)
+        more = self.draw(st.sampled_from((None, None, None, *others)), label="second output")
+        return self.builder.finish([result] if more in (None, result) else [result, more])
 
 
 @st.composite
 def quantized_graphs(draw: st.DrawFn, max_layers: int = 5) -> Graph:
     """Draw a small QDQ network with one float input."""
     exporter = _Exporter(draw)
+    values = []
     for _ in range(draw(st.integers(1, max_layers), label="layers")):
         exporter.layer()
-    return exporter.finish()
+        values.append(exporter.value)
+    return exporter.finish(values)

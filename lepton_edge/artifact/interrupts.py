@@ -1,4 +1,4 @@
-"""Let a polite kill, or a terminal that closes, end the program as an exception would, so that everything is cleaned up."""
+"""Let a polite kill, or a terminal that closes, end the program as an exception would."""
 
 from __future__ import annotations
 

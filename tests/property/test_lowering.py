@@ -211,6 +211,24 @@ def simulate(design: Design, codes: Mapping[str, Array]) -> dict[str, Array]:
     return CSimulation(library, inputs, outputs, design.design_id).run(codes)
 
 
+def test_few_random_networks_have_no_hardware() -> None:
+    counts: Counter[str] = Counter()
+
+    @settings(max_examples=150)
+    @given(graph=quantized_graphs(max_layers=4))
+    def count(graph: Graph) -> None:
+        result = lowered(graph)
+        try:
+            lower_dataflow(split_regions(result.graph, result.reasons).core)
+        except UnsupportedError as refusal:
+            counts[str(refusal)] += 1
+        else:
+            counts[""] += 1
+
+    count()
+    assert counts[""] >= 0.9 * counts.total(), counts.most_common(5)
+
+
 @pytest.mark.needs("g++")
 @settings(max_examples=8)
 @given(example=designs(), seed=SEEDS)

@@ -27,7 +27,9 @@ template <typename T> struct Wide {
 
 /// a * b as an R; R must hold the product.
 template <typename R, typename A, typename B> R product(const A& a, const B& b) {
-    using Exact = typename Native<R>::type;
+    // As an int where that holds it: the C++ compiler has vector instructions for these products.
+    constexpr bool is_int = int(A::width) + int(B::width) <= 31;
+    using Exact = typename std::conditional<is_int, int, typename Native<R>::type>::type;
     return static_cast<R>(static_cast<Exact>(a) * static_cast<Exact>(b));
 }
 

@@ -134,7 +134,7 @@ def test_refused(load, text, weights, message):
 @pytest.mark.parametrize(
     ("attributes", "weights", "message"),
     [
-        ("", (2, 5, 3, 3), "weights take 5 x 1 groups channels, the input has 4"),
+        ("", (2, 5, 3, 3), "weights take 5 channels in each of 1 groups, the input has 4"),
         ("kernel_shape=[2,2]", (2, 4, 3, 3), "kernel_shape [2, 2], but weights have [3, 3]"),
         ("strides=[0,1]", (2, 4, 3, 3), "strides [0, 1] and dilations [1, 1] must be positive"),
         ("strides=[1]", (2, 4, 3, 3), "strides [1] has 1 entries; wanted 2"),

@@ -170,7 +170,7 @@ def linear_cases() -> Iterator[Case]:
             (np.full((1, 4), -(1 << 44)), QuantType(46, True, (1.0,))),
             (np.full((2, 4), -32767, np.int16), wide),
         ),
-        lambda x, w: np.full((len(x), 2), 4 * (1 << 44) * 32767),
+        lambda x, _: np.full((len(x), 2), 4 * (1 << 44) * 32767),
     )
     yield Case(
         "beyond-binary32",
@@ -194,9 +194,9 @@ def window_values(op: Any, function: Callable[[list[Any], int], Any]) -> Wanted:
 
     def wanted(x: Array) -> Array:
         n, height, width, channels = x.shape
+        padded = [x.shape[a + 1] + op.pads[a] + op.pads[a + 2] for a in (0, 1)]
         counts = [
-            (x.shape[a + 1] + op.pads[a] + op.pads[a + 2] - (op.kernel[a] - 1) * op.dilations[a] - 1)
-            // op.strides[a] + 1
+            (padded[a] - (op.kernel[a] - 1) * op.dilations[a] - 1) // op.strides[a] + 1
             for a in (0, 1)
         ]  # fmt: skip
         out = np.empty((n, *counts, channels), object)
@@ -398,8 +398,8 @@ def quantized_cases() -> Iterator[Case]:
     a, b = codes(UQ8, 1, 2, 3, 2), codes(Q4, 1, 2, 3, 2, seed=1)
     add = q.ScaledAdd(ACC, 13, -7)
     yield Case(
-        "zero-points", add, (a, b), lambda a, b: 13 * (a.astype(int) - 131) - 7 * (b.astype(int) - 2),
-        2,
+        "zero-points", add, (a, b),
+        lambda a, b: 13 * (a.astype(int) - 131) - 7 * (b.astype(int) - 2), 2,
     )  # fmt: skip
     for label, dims in {"same": (1, 2, 3, 2), "spread": (1, 1, 1, 2)}.items():
         yield Case(

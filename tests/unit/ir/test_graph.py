@@ -233,15 +233,19 @@ def damaged(kind: str) -> Graph:
     [
         (
             "order",
-            "residual: node 'result' (dequantize): reads 'requantize', which nothing before it "
-            "defines\nhint: nodes must be in topological order, without cycles",
+            (
+                "residual: node 'result' (dequantize): reads 'requantize', which nothing before "
+                "it defines\nhint: nodes must be in topological order, without cycles"
+            ),
         ),
         ("node name", "residual: node 'relu' (relu): another node has the same name"),
         ("value twice", "residual: node 'again' (relu): defines 'relu' a second time"),
         (
             "type",
-            "residual: node 'relu' (relu): output 'relu' is recorded as f32[9] but computes "
-            "f32[1,2,2,1]",
+            (
+                "residual: node 'relu' (relu): output 'relu' is recorded as f32[9] but computes "
+                "f32[1,2,2,1]"
+            ),
         ),
         ("no type", "residual: constant 'conv/weights': has no type"),
         ("output", "residual: output 'nowhere' is not defined"),

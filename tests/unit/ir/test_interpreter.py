@@ -129,6 +129,7 @@ def batched_inputs() -> Graph:
     return builder.finish([image, codes, index])
 
 
+WANTED = "image: float32[N,2,2], codes: uint8[N,3], index: int8[N,1]"
 GOOD = {
     "image": np.zeros((4, 2, 2), np.float32),
     "codes": np.zeros((4, 3), np.uint8),
@@ -156,13 +157,14 @@ def test_inputs_are_cast_and_a_single_frame_may_lack_its_batch_axis() -> None:
     [
         (
             {"image": None},
-            "wanted the inputs image: float32[N,2,2], codes: uint8[N,3], index: int8[N,1]; found "
-            "codes: uint8[4, 3], index: int8[4, 1]",
+            f"wanted the inputs {WANTED}; found codes: uint8[4, 3], index: int8[4, 1]",
         ),
         (
             {"images": np.zeros(1)},
-            "wanted the inputs image: float32[N,2,2], codes: uint8[N,3], index: int8[N,1]; found "
-            "image: float32[4, 2, 2], codes: uint8[4, 3], index: int8[4, 1], images: float64[1]",
+            (
+                f"wanted the inputs {WANTED}; found image: float32[4, 2, 2], codes: uint8[4, 3], "
+                "index: int8[4, 1], images: float64[1]"
+            ),
         ),
         (
             {"image": np.zeros((4, 2, 3), np.float32)},

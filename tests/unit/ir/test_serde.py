@@ -100,10 +100,9 @@ def test_a_flipped_byte_is_noticed_or_harmless(path: Path, position: int) -> Non
     path.write_bytes(content)
     try:
         loaded = load_graph(path)
-    except ArtifactError as error:
-        assert "damaged graph file" in error.what
-    else:
-        assert to_text(loaded) == to_text(small())
+    except ArtifactError:
+        return
+    assert to_text(loaded) == to_text(small())
 
 
 def test_another_schema_says_which(path: Path) -> None:

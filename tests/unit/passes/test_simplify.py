@@ -103,7 +103,7 @@ def two_branches(net: Net, x: str) -> str:
 
 
 MIDDLES: dict[str, Callable[[Net, str], str]] = {
-    "nothing": lambda net, x: x,
+    "nothing": lambda _, x: x,
     "scalar": lambda net, x: net(ew.Relu(), x),
     "cast": lambda net, x: net(Dequantize(), net(Quantize(Q8), x)),
     "constant a channel": lambda net, x: net(ew.Mul(), x, net.constant(3, 1, 1)),
