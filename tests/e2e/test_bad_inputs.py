@@ -139,8 +139,8 @@ FILES: list[tuple[str, Any, str]] = [
     ("m.onnx", os.mkfifo, "is not a regular file"),
     ("m.onnx", _loop, "Too many levels of symbolic links"),
     ("m.onnx", _sparse, "an ONNX file has at most 2147483647"),
-    ("m.onnx", lambda p: None, "there is no such file"),
-    ("m", lambda p: None, "there is no such file"),
+    ("m.onnx", lambda _: None, "there is no such file"),
+    ("m", lambda _: None, "there is no such file"),
     ("m", Path.mkdir, "this is a directory"),
     ("m.pth", lambda p: p.write_bytes(b"PK"), "torch.export.save"),
     ("m.tflite", lambda p: p.write_bytes(b"TFL3"), "tf2onnx"),
@@ -188,7 +188,7 @@ def _bomb(path: Path) -> None:
 
 X = np.ones((4, 16), np.float32)
 CALIBRATIONS: list[tuple[str, Any, str]] = [
-    ("missing", lambda p: None, "there is no such file"),
+    ("missing", lambda _: None, "there is no such file"),
     ("empty", lambda p: p.write_bytes(b""), "the file is empty"),
     ("text", lambda p: p.write_text("1,2,3"), "this is no .npz or .npy file"),
     ("pickle", lambda p: p.write_bytes(pickle.dumps(X)), "this is a pickle, which could run code"),

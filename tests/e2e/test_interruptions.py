@@ -57,6 +57,7 @@ def test_stopped_while_g_plus_plus_runs(
     env = slow_compiler(tmp_path)
     process = start("compile", *mlp.words, "-o", artifact, env=env)
     wait_for(tmp_path / "started")
+    time.sleep(0.3)  # until it is waited for
 
     process.send_signal(signum)
     _, err = process.communicate(timeout=30)

@@ -162,8 +162,6 @@ def warnings(design: Design) -> tuple[str, ...]:
     """Return what a user of the design should know before building it."""
     board = design.board
     if not board.vitis_part:
-        return (
-            f"Vitis HLS does not support {board.part}: the project proves and prices the design, "
-            "but cannot be synthesised with it",
-        )
+        what = f"Vitis HLS does not support {board.part}"
+        return (f"{what}: the project proves and prices the design, but it cannot synthesise it",)
     return ()

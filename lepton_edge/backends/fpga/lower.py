@@ -24,6 +24,7 @@ from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow, Str
 from lepton_edge.backends.fpga.names import Namespace, identifier, unique_identifiers
 from lepton_edge.errors import LeptonError, UnsupportedError
 from lepton_edge.ir.graph import Graph, Node
+from lepton_edge.ir.op import Op
 from lepton_edge.ir.ops import linear, pool, quantized, select, shape
 from lepton_edge.ir.ops.quantized import Rounding
 from lepton_edge.ir.types import Array, Int, QuantType, TensorType
@@ -43,7 +44,7 @@ def lower_dataflow(graph: Graph) -> Dataflow:
     return _Lowering(graph).run()
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818 - it never leaves this module
     """A layer has no kernel; the message says what about it, and what would help."""
 
 
@@ -130,7 +131,8 @@ class _Lowering:
         type_ = self.graph.types[value]
         if type_.shape[:1] != (1,):
             raise UnsupportedError(
-                f"value {value!r} has shape {list(type_.shape)}; an accelerator takes one frame at a time",
+                f"value {value!r} has shape {list(type_.shape)}; an accelerator takes one frame "
+                "at a time",
                 where=self.graph.name,
                 hint="export the model with batch size 1 (or a dynamic batch)",
             )
@@ -181,6 +183,12 @@ class _Lowering:
                 self._softmax(node, op)
             case select.ArgMax():
                 self._argmax(node, op)
+            case _:
+                self._rearrange(node, op)
+
+    def _rearrange(self, node: Node, op: Op) -> None:
+        """Lower an op that computes nothing."""
+        match op:
             case shape.Concat():
                 self._concat(node, op)
             case shape.Slice():
@@ -269,7 +277,7 @@ class _Lowering:
         stream, pixels = self._windows(node, stream, elem, size, op, (kh, kw), is_depthwise)
         start = bias_without_zero_point(weights, bias, zero)
         rows = weights.reshape(out_channels, -1)
-        acc = _sum_elem(self._acc(node), rows, start, elem)
+        acc = _sum_elem(self._acc(node), start)
         kernel: Kernel
         if is_depthwise:
             kernel = Depthwise(elem, acc, rows, start, pixels)
@@ -283,7 +291,7 @@ class _Lowering:
         bias = self._param(node, 2) if len(node.inputs) == 3 else None
         start = bias_without_zero_point(weights, bias, self._zero(x))
         vectors = math.prod(x.shape[:-1])
-        acc = _sum_elem(self._acc(node), weights, start, elem)
+        acc = _sum_elem(self._acc(node), start)
         self._set(
             node, self._actor(node, MatrixVector(elem, acc, weights, start, vectors), [stream])
         )
@@ -298,7 +306,7 @@ class _Lowering:
         acc = elem if is_max else self._acc(node)
         offset = 0 if is_max else -taps * self._zero(x)
         if not is_max:
-            acc = _sum_elem(acc, np.ones((1, taps), np.int64), np.array([offset]), elem)
+            acc = _sum_elem(acc, np.array([offset]))
         is_global = op.kernel == size[:2]
         pixels = 1
         if not is_global:
@@ -316,7 +324,8 @@ class _Lowering:
         pixels, channels = self._map_shape(node)
         kernel = Requantize(
             elem, self._acc(node), pixels, channels, 1,
-            self._param(node, 1), self._param(node, 2), op.shift, op.lowest, op.highest, op.rounding,
+            self._param(node, 1), self._param(node, 2), op.shift, op.lowest, op.highest,
+            op.rounding,
         )  # fmt: skip
         self._set(node, self._actor(node, kernel, [stream]))
 
@@ -444,7 +453,7 @@ def _common_elem(elems: Sequence[Elem]) -> Elem:
     return Elem(max(elem.bits + (signed and not elem.signed) for elem in elems), signed)
 
 
-def _sum_elem(acc: Elem, rows: Array, start: Array, x: Elem) -> Elem:
+def _sum_elem(acc: Elem, start: Array) -> Elem:
     """Return the accumulator's type, wide enough for the start values as well.
 
     Sums of raw codes pass through values that the final sum never has; two's complement makes

@@ -105,7 +105,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Call:
-    """The HLS call of a kernel: ``function<template>(inputs, outputs, tables, scalars, frames)``."""
+    """The HLS call of a kernel.
+
+    ``function<template>(inputs, outputs, tables, scalars, frames)``.
+    """
 
     header: str
     function: str

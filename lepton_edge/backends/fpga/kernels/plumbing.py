@@ -319,7 +319,8 @@ class AxisEnd(Stream):
     @property
     def summary(self) -> str:
         """See Kernel."""
-        return f"{self.elements} elements of {self.x.num_bytes} byte(s), {self.axis_width}-bit AXI-Stream"
+        size = f"{self.elements} elements of {self.x.num_bytes} byte(s)"
+        return f"{size}, {self.axis_width}-bit AXI-Stream"
 
 
 def converters(x: Elem, elements: int, lanes: int, out_lanes: int) -> Iterator[WidthConverter]:

@@ -10,7 +10,8 @@
 
 namespace {
 
-void send_0(hls::stream<ap_axiu<64, 0, 0, 0>>& stream, const void* frames, unsigned first, unsigned count) {
+void send_0(hls::stream<ap_axiu<64, 0, 0, 0>>& stream, const void* frames,
+            unsigned first, unsigned count) {
     const char* bytes = static_cast<const char*>(frames) + std::size_t(first) * 32;
     for (unsigned f = 0; f < count; ++f) {
         for (unsigned i = 0; i < 4; ++i, bytes += 8) {
@@ -26,7 +27,8 @@ void send_0(hls::stream<ap_axiu<64, 0, 0, 0>>& stream, const void* frames, unsig
     }
 }
 
-void send_1(hls::stream<ap_axiu<16, 0, 0, 0>>& stream, const void* frames, unsigned first, unsigned count) {
+void send_1(hls::stream<ap_axiu<16, 0, 0, 0>>& stream, const void* frames,
+            unsigned first, unsigned count) {
     const char* bytes = static_cast<const char*>(frames) + std::size_t(first) * 2;
     for (unsigned f = 0; f < count; ++f) {
         for (unsigned i = 0; i < 1; ++i, bytes += 2) {
@@ -47,12 +49,14 @@ void receive_0(hls::stream<ap_axiu<16, 0, 0, 0>>& stream, void* frames, unsigned
     for (unsigned f = 0; f < count; ++f) {
         for (unsigned i = 0; i < 1; ++i, bytes += 2) {
             const ap_axiu<16, 0, 0, 0> packed = stream.read();
-            if (bool(packed.last) != (i == 0)) throw std::runtime_error("TLAST is not at the end of a frame");
+            if (bool(packed.last) != (i == 0))
+                throw std::runtime_error("TLAST is not at the end of a frame");
             const std::uint64_t word = std::uint64_t(packed.data);
             std::memcpy(bytes, &word, 2);
         }
     }
-    if (!stream.empty()) throw std::runtime_error("the design wrote more words than its frames have");
+    if (!stream.empty())
+        throw std::runtime_error("the design wrote more words than its frames have");
 }
 
 void receive_1(hls::stream<ap_axiu<8, 0, 0, 0>>& stream, void* frames, unsigned first, unsigned count) {
@@ -60,20 +64,23 @@ void receive_1(hls::stream<ap_axiu<8, 0, 0, 0>>& stream, void* frames, unsigned 
     for (unsigned f = 0; f < count; ++f) {
         for (unsigned i = 0; i < 1; ++i, bytes += 1) {
             const ap_axiu<8, 0, 0, 0> packed = stream.read();
-            if (bool(packed.last) != (i == 0)) throw std::runtime_error("TLAST is not at the end of a frame");
+            if (bool(packed.last) != (i == 0))
+                throw std::runtime_error("TLAST is not at the end of a frame");
             const std::uint64_t word = std::uint64_t(packed.data);
             std::memcpy(bytes, &word, 1);
         }
     }
-    if (!stream.empty()) throw std::runtime_error("the design wrote more words than its frames have");
+    if (!stream.empty())
+        throw std::runtime_error("the design wrote more words than its frames have");
 }
 
 }  // namespace
 
 /// Processes `frames` frames, `at_once` in each call of the top function. Returns 0, or 1 with a
 /// message. `design_id` receives the register's value.
-extern "C" int lepton_csim(const void* const* inputs, void* const* outputs, unsigned frames, unsigned at_once,
-                           unsigned* design_id, char* message, unsigned message_size) {
+extern "C" int lepton_csim(const void* const* inputs, void* const* outputs, unsigned frames,
+                           unsigned at_once, unsigned* design_id, char* message,
+                           unsigned message_size) {
     try {
     hls::stream<ap_axiu<64, 0, 0, 0>> image_in0("image_in0");
     hls::stream<ap_axiu<16, 0, 0, 0>> side_in1("side_in1");

@@ -1,4 +1,5 @@
-// small: a streaming accelerator for PYNQ-Z2 at 100 MHz.
+// small: a streaming accelerator
+// for PYNQ-Z2 at 100 MHz.
 //
 // Every layer is an actor of its own; all work at the same time on what streams through them.
 // Planned: 324 cycles a frame, set by block_conv_window.

@@ -1,4 +1,4 @@
-// Testbench: golden frames in, outputs compared bit for bit. Returns 0 when all are equal.
+// Testbench: golden frames in, outputs compared bit for bit; 0 if all are equal.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -13,7 +13,8 @@ static std::vector<char> bytes(const std::string& name) {
     // Vitis runs the testbench in a folder of its own; run_hls.tcl adds the files to it.
     std::ifstream file(name.c_str(), std::ios::binary);
     if (!file) file.open(("testbench/" + name).c_str(), std::ios::binary);
-    return std::vector<char>((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::istreambuf_iterator<char> first(file), last;
+    return std::vector<char>(first, last);
 }
 
 int main() {
