@@ -125,6 +125,7 @@ def test_a_full_disk(limit: int, mlp: Any, artifact: Path, shell: Any, helpers: 
     assert helpers.tree(artifact.parent) == before
 
 
+@pytest.mark.slow
 def test_little_memory(helpers: Any, shell: Any, tmp_path: Path) -> None:
     w = np.ones((1, 1, 1, 1), np.float32)
     model = helpers.save_onnx(
