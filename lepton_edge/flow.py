@@ -27,7 +27,13 @@ from lepton_edge.backends.fpga.design import (
 )
 from lepton_edge.backends.fpga.folding import read_pins
 from lepton_edge.backends.fpga.hls_text import port_dtype, vector_files
-from lepton_edge.errors import CalibrationError, UnknownNameError, UserError, VerifyError
+from lepton_edge.errors import (
+    CalibrationError,
+    UnknownNameError,
+    UnsupportedError,
+    UserError,
+    VerifyError,
+)
 from lepton_edge.frontends import import_model
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph
@@ -77,7 +83,7 @@ class CompileOptions:
 
     target: str = "fpga"
     board: str | None = None
-    calibration: Path | None = None
+    calibration: Path | str | None = None
     quantize: str = "auto"
     observer: str = "minmax"
     equalize: bool = False
@@ -85,7 +91,7 @@ class CompileOptions:
     fps: float | None = None
     latency_us: float | None = None
     clock_mhz: float | None = None
-    folding: Path | None = None
+    folding: Path | str | None = None
     samples: int = 32
     csim: bool = True
     keep_stages: bool = False
@@ -255,9 +261,10 @@ def _plan(
         raise UnknownNameError.of("target", options.target, ("fpga",))
     board = load_board(DEFAULT_BOARD if options.board is None else options.board)
     clock_mhz = _clock(board, options.clock_mhz)
-    pins = read_pins(options.folding) if options.folding else None
+    pins = read_pins(Path(options.folding)) if options.folding else None
     with progress.stage("import the model"):
         source = _import(model, example_inputs)
+        _require_single_frames(source)
         samples = _samples(source, options.calibration)
     with progress.stage("simplify"):
         graph = simplify(source, watch)
@@ -279,6 +286,18 @@ def _import(model: Path | str | Any, example_inputs: Sequence[Any] | None) -> Gr
     from lepton_edge.frontends.torch import import_torch
 
     return import_torch(model, tuple(example_inputs or ()))
+
+
+def _require_single_frames(graph: Graph) -> None:
+    """Refuse a network for several frames at once, before its data is looked at."""
+    for value in graph.inputs:
+        shape = graph.types[value].shape
+        if shape[:1] != (1,) and len(shape) > 1:
+            raise UnsupportedError(
+                f"input {value!r} has shape {list(shape)}; an accelerator takes one frame at once",
+                where=graph.name,
+                hint="export the model with batch size 1 (or a dynamic batch)",
+            )
 
 
 def _clock(board: Board, wanted: float | None) -> float:
@@ -305,11 +324,11 @@ def _quantize_options(options: CompileOptions) -> QuantizeOptions:
     )
 
 
-def _samples(graph: Graph, path: Path | None) -> dict[str, Array] | None:
+def _samples(graph: Graph, path: Path | str | None) -> dict[str, Array] | None:
     """Return the calibration inputs, checked against the model."""
     if path is None:
         return None
-    arrays = load_arrays(path, _specs(graph, graph.inputs), CalibrationError)
+    arrays = load_arrays(Path(path), _specs(graph, graph.inputs), CalibrationError)
     try:
         return interpreter.checked_inputs(graph, arrays)
     except UserError as error:

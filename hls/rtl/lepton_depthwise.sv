@@ -18,7 +18,10 @@ module lepton_depthwise #(
     parameter integer OUT_BITS = 20,
     parameter WEIGHTS_FILE = "",
     parameter BIAS_FILE = "",
+    // Only the attribute below reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
     parameter USE_DSP = "yes",
+    // verilator lint_on UNUSEDPARAM
     parameter ROM_STYLE = "auto"
 ) (
     input  logic                   clk,
@@ -50,8 +53,11 @@ module lepton_depthwise #(
     logic [  TAP_BITS-1:0] tap;
     logic [ FOLD_BITS-1:0] fold;
     logic [GROUP_BITS-1:0] bias_group;
+    logic [ACC:1] valid;  // what moves beside the data: bit k belongs to stage k
+    logic [ACC:1] first;  // of a sum
+    logic [ACC:1] last;
 
-    assign is_unused = &{is_last_fold, is_last_bias};
+    assign is_unused = &{is_last_fold, is_last_bias, first};
     assign in_ready  = step;
     assign issue     = step && in_valid;
     assign step      = can_write || !is_result;
@@ -74,11 +80,6 @@ module lepton_depthwise #(
         .last (is_last_fold),
         .count(fold)
     );
-
-    // What moves beside the data: bit k belongs to stage k.
-    logic [ACC:1] valid;
-    logic [ACC:1] first;
-    logic [ACC:1] last;
 
     always_ff @(posedge clk) begin
         if (step) begin
@@ -147,6 +148,7 @@ module lepton_depthwise #(
             logic        [  X_BITS-1:0] x;
             logic        [  W_BITS-1:0] w;
             logic signed [OUT_BITS-1:0] total;
+            logic                       is_unused_product;
             (* use_dsp = USE_DSP *)
             logic signed [  P_BITS-1:0] product;
 
@@ -158,6 +160,8 @@ module lepton_depthwise #(
             end else begin : g_unsigned
                 always_ff @(posedge clk) if (step) product <= P_BITS'($signed({1'b0, x}) * $signed(w));
             end
+
+            assign is_unused_product = &product;  // its upper bits, where the sums are known to be small
 
             if (TAPS == 1) begin : g_complete
                 assign total = OUT_BITS'(product);

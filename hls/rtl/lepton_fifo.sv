@@ -9,7 +9,10 @@
 module lepton_fifo #(
     parameter integer BITS = 8,
     parameter integer DEPTH = 2,
+    // Only the attribute below reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
     parameter RAM_STYLE = "auto"
+    // verilator lint_on UNUSEDPARAM
 ) (
     input  logic            clk,
     input  logic            rst,

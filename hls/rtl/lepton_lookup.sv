@@ -12,7 +12,7 @@ module lepton_lookup #(
     parameter integer ENTRIES = 256,
     parameter integer CHANNELS = 1,
     parameter integer LANES = 1,
-    parameter signed [63:0] FIRST = -128,
+    parameter signed [63:0] FIRST = -64'sd128,
     parameter ROM_FILE = "",
     parameter ROM_STYLE = "auto"
 ) (

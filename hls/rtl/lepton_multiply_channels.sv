@@ -17,7 +17,10 @@ module lepton_multiply_channels #(
     parameter integer PIXELS = 1,
     parameter signed [63:0] ZERO_A = 0,
     parameter signed [63:0] ZERO_B = 0,
+    // Only the attribute below reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
     parameter USE_DSP = "yes",
+    // verilator lint_on UNUSEDPARAM
     parameter RAM_STYLE = "auto"
 ) (
     input  logic                      clk,

@@ -24,7 +24,10 @@ module lepton_mvu #(
     parameter integer OUT_BITS = 20,
     parameter WEIGHTS_FILE = "",
     parameter BIAS_FILE = "",
+    // Only the attribute below reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
     parameter USE_DSP = "yes",
+    // verilator lint_on UNUSEDPARAM
     parameter ROM_STYLE = "auto",
     parameter RAM_STYLE = "auto"
 ) (
@@ -62,12 +65,15 @@ module lepton_mvu #(
     logic [COL_BITS-1:0] col;
     logic [ROW_BITS-1:0] row;
     logic [FOLD_BITS-1:0] fold;
+    logic [ACC:1] valid;  // what moves beside the data: bit k belongs to stage k
+    logic [ACC:1] first;  // of a sum
+    logic [ACC:1] last;
     logic is_unused;
 
     assign is_first_row = row == '0;
     assign in_ready     = step && is_first_row;
     assign issue        = step && (in_valid || !is_first_row);
-    assign is_unused    = is_last_row && is_last_fold;
+    assign is_unused    = &{is_last_row, is_last_fold, first};
 
     lepton_counter #(
         .LIMIT(COL_GROUPS)
@@ -153,11 +159,6 @@ module lepton_mvu #(
         end
     endgenerate
 
-    // What moves beside the data: bit k belongs to stage k.
-    logic [ACC:1] valid;
-    logic [ACC:1] first;  // of a sum
-    logic [ACC:1] last;
-
     always_ff @(posedge clk) begin
         if (step) begin
             valid <= {valid[ACC-1:1], issue};
@@ -205,6 +206,7 @@ module lepton_mvu #(
             logic signed [   DOT_BITS-1:0] dot;
             logic signed [   OUT_BITS-1:0] wide_dot;
             logic signed [   OUT_BITS-1:0] total;
+            logic                          is_unused_dot;
 
             for (s = 0; s < SIMD; s = s + 1) begin : g_col
                 logic [X_BITS-1:0] x;
@@ -233,7 +235,8 @@ module lepton_mvu #(
                 .sum   (dot)
             );
 
-            assign wide_dot = OUT_BITS'(dot);
+            assign wide_dot      = OUT_BITS'(dot);
+            assign is_unused_dot = &dot;  // its upper bits, where the sums are known to be small
 
             if (COL_GROUPS == 1) begin : g_complete
                 assign total = wide_dot;

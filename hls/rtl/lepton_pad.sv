@@ -77,9 +77,10 @@ module lepton_pad #(
         .count(row)
     );
 
-    // One bit more than the counters have: the bounds may lie just beyond them.
-    assign is_row   = {1'b0, row} >= (ROW_BITS + 1)'(TOP) && {1'b0, row} < (ROW_BITS + 1)'(TOP + HEIGHT);
-    assign is_col   = {1'b0, col} >= (COL_BITS + 1)'(LEFT) && {1'b0, col} < (COL_BITS + 1)'(LEFT + WIDTH);
+    // With one bit more than the counters have, row - TOP is huge above the image: one comparison for
+    // both borders.
+    assign is_row   = {1'b0, row} - (ROW_BITS + 1)'(TOP) < (ROW_BITS + 1)'(HEIGHT);
+    assign is_col   = {1'b0, col} - (COL_BITS + 1)'(LEFT) < (COL_BITS + 1)'(WIDTH);
     assign is_image = is_row && is_col;
     assign in_ready = step && is_image;
     assign send     = in_valid || !is_image;

@@ -8,7 +8,10 @@
 module lepton_ram #(
     parameter integer BITS = 8,
     parameter integer DEPTH = 2,
+    // Only the attribute below reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
     parameter RAM_STYLE = "auto",
+    // verilator lint_on UNUSEDPARAM
     parameter integer LATENCY = 2,
     parameter integer ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (

@@ -19,12 +19,15 @@ module lepton_requantize #(
     parameter integer SHIFT = 16,
     parameter integer CHANNELS = 1,
     parameter integer LANES = 1,
-    parameter signed [63:0] LOWEST = -128,
+    parameter signed [63:0] LOWEST = -64'sd128,
     parameter signed [63:0] HIGHEST = 127,
     parameter integer IS_HALF_EVEN = 0,
     parameter MULTIPLIER_FILE = "",
     parameter ADDEND_FILE = "",
+    // Only the attribute below reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
     parameter USE_DSP = "yes",
+    // verilator lint_on UNUSEDPARAM
     parameter ROM_STYLE = "auto"
 ) (
     input  logic                      clk,
@@ -172,6 +175,9 @@ module lepton_requantize #(
                     logic signed [BITS_M-1:0] part_m;
                     (* use_dsp = USE_DSP *)
                     logic signed [BITS_A+BITS_M-1:0] product;
+                    logic is_unused_product;  // its upper bits, where the sum is known to be small
+
+                    assign is_unused_product = &product;
 
                     if (j < PARTS_M - 1) begin : g_piece
                         assign part_m = {1'b0, m[j*CUT_M+:CUT_M]};

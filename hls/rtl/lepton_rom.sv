@@ -9,7 +9,10 @@ module lepton_rom #(
     parameter integer BITS = 8,
     parameter integer DEPTH = 2,
     parameter ROM_FILE = "",
+    // Only the attribute below reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
     parameter ROM_STYLE = "auto",
+    // verilator lint_on UNUSEDPARAM
     parameter integer LATENCY = 2,
     parameter integer ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (

@@ -14,7 +14,10 @@ module lepton_scaled_add #(
     parameter signed [63:0] SCALE_A = 1,
     parameter signed [63:0] SCALE_B = 1,
     parameter signed [63:0] OFFSET = 0,
+    // Only the attribute below reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
     parameter USE_DSP = "no"
+    // verilator lint_on UNUSEDPARAM
 ) (
     input  logic                      clk,
     input  logic                      rst,

@@ -24,8 +24,9 @@ module lepton_slice #(
     logic [WORD_BITS-1:0] index;
     logic                 is_unused;
 
-    // One bit more than the counter has: END may lie just beyond it.
-    assign is_kept   = {1'b0, index} >= (WORD_BITS + 1)'(BEGIN) && {1'b0, index} < (WORD_BITS + 1)'(END);
+    // With one bit more than the counter has, index - BEGIN is huge before BEGIN: one comparison for both
+    // ends.
+    assign is_kept   = {1'b0, index} - (WORD_BITS + 1)'(BEGIN) < (WORD_BITS + 1)'(END - BEGIN);
     assign is_unused = is_last;
 
     lepton_counter #(

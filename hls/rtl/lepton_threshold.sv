@@ -122,7 +122,9 @@ module lepton_threshold #(
             // Stage s of the search takes three registers: two of its memory, and the comparison. What lies
             // between the stages s-1 and s is part s of these.
             logic [(STAGES+1)*GROUP_BITS-1:0] groups;
+            logic is_unused_groups;
             assign groups[GROUP_BITS-1:0] = group;
+            assign is_unused_groups       = &groups[STAGES*GROUP_BITS+:GROUP_BITS];
 
             for (s = 0; s < STAGES; s = s + 1) begin : g_group
                 logic [GROUP_BITS-1:0] group_1;
@@ -142,7 +144,9 @@ module lepton_threshold #(
                 logic [(STAGES+1)*X_BITS-1:0] inputs;
                 logic [(STAGES+1)*STAGES-1:0] counts;  // found so far
                 assign inputs[X_BITS-1:0] = in_data[l*X_BITS+:X_BITS];
+                logic is_unused_inputs;
                 assign counts[STAGES-1:0] = '0;
+                assign is_unused_inputs   = &inputs[STAGES*X_BITS+:X_BITS];
 
                 for (s = 0; s < STAGES; s = s + 1) begin : g_stage
                     localparam integer DEPTH = GROUPS << s;

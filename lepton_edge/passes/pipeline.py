@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lepton_edge.errors import CalibrationError, QuantError
 from lepton_edge.ir.graph import Graph
@@ -13,6 +13,7 @@ from lepton_edge.passes.calibration import Observer
 from lepton_edge.passes.equalize_layers import EqualizeLayers
 from lepton_edge.passes.fold_affine import FoldAffine
 from lepton_edge.passes.fold_constants import FoldConstants
+from lepton_edge.passes.hoist_transposes import HoistTransposes
 from lepton_edge.passes.insert_quantizers import (
     InsertQuantizers,
     has_float_weights,
@@ -28,6 +29,7 @@ SIMPLIFY: tuple[Pass, ...] = (
     FoldConstants(),
     FoldAffine(),
     SinkViews(),
+    HoistTransposes(),
 )
 
 
@@ -95,4 +97,4 @@ def lower(graph: Graph, watch: Watcher | None = None) -> Lowered:
     lowered = lower_integers(run_passes(graph, (FoldConstants(),), watch))
     if watch:
         watch("lower-integers", lowered.graph)
-    return lowered
+    return replace(lowered, graph=run_passes(lowered.graph, (HoistTransposes(),), watch))

@@ -249,14 +249,7 @@ class _Lowering:
         is_channelwise: bool,
     ) -> tuple[str, int]:
         """Emit the line buffer where there is one; return its stream and the number of windows."""
-        window = SlidingWindow(
-            elem,
-            *size,
-            kernel=kernel,
-            strides=op.strides,
-            dilations=op.dilations,
-            is_channelwise=is_channelwise,
-        )
+        window = _window(elem, size, kernel, op, is_channelwise)
         pixels = window.out_size[0] * window.out_size[1]
         if kernel == (1, 1) and op.strides == (1, 1):
             return stream, pixels
@@ -451,6 +444,26 @@ def _common_elem(elems: Sequence[Elem]) -> Elem:
         return elems[0]
     signed = any(elem.signed for elem in elems)
     return Elem(max(elem.bits + (signed and not elem.signed) for elem in elems), signed)
+
+
+def _window(
+    elem: Elem,
+    size: tuple[int, int, int],
+    kernel: tuple[int, int],
+    op: linear.Conv | pool.Window,
+    is_channelwise: bool,
+) -> SlidingWindow:
+    """Return the sliding window of a layer; strides beyond the frame are cut to just beyond it."""
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, op.dilations, strict=True)]
+    strides = [min(s, n - span + 1) for s, n, span in zip(op.strides, size, spans, strict=False)]
+    return SlidingWindow(
+        elem,
+        *size,
+        kernel=kernel,
+        strides=(strides[0], strides[1]),
+        dilations=op.dilations,
+        is_channelwise=is_channelwise,
+    )
 
 
 def _sum_elem(acc: Elem, start: Array) -> Elem:

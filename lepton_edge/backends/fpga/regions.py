@@ -70,7 +70,7 @@ def split_regions(graph: Graph, reasons: Mapping[str, str]) -> Regions:
         raise UnsupportedError(
             "no layer of the network can run on the FPGA",
             where=graph.name,
-            hint="the network must contain quantised layers: give --calibration for a float model",
+            hint="an accelerator needs a quantised layer: a convolution, a dense layer, a pool",
         )
     core_inputs = _boundary(graph, core, into=True)
     core_outputs = _boundary(graph, core, into=False)
@@ -151,7 +151,8 @@ def _require_integers(graph: Graph, core: Sequence[Node], reasons: Mapping[str, 
     raise UnsupportedError(
         f"layers in the middle of the network have no integer form: {'; '.join(lines)}{more}",
         where=graph.name,
-        hint="quantise around them (QDQ), or give a float model with --calibration",
+        hint="quantise the inputs of these layers in the model (QDQ), or, where they read floats, "
+        "give --calibration",
     )
 
 

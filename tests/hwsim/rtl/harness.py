@@ -83,6 +83,7 @@ class Stream:
         data: port of the words.
         valid: port of the writer's flag.
         ready: port of the reader's flag.
+        last: port of one more bit, in ``bench`` the topmost of the word; "" for none.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Stream:
     data: str = ""
     valid: str = ""
     ready: str = ""
+    last: str = ""
 
     @property
     def pieces(self) -> int:
@@ -112,7 +114,8 @@ class Leaf:
         parameters: by name; strings that name memory files are relative to the working directory.
         streams: its streams, named as the module names them.
         files: texts of the memory files by name.
-        ties: other ports and the constants they are tied to.
+        ties: other inputs and the constants they are tied to.
+        opens: other outputs and their bits; nobody looks at them.
     """
 
     name: str
@@ -121,20 +124,30 @@ class Leaf:
     streams: tuple[Stream, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     ties: Mapping[str, str] = field(default_factory=dict)
+    opens: Mapping[str, int] = field(default_factory=dict)
 
 
-def literal(value: int | str) -> str:
+WIDE = frozenset(
+    ("VALUE", "OFFSET", "LOWEST", "HIGHEST", "FIRST", "ZERO_A", "ZERO_B", "ZERO_POINT")
+    + ("SCALE_A", "SCALE_B")
+)
+"""Parameters of 64 bits; all others are integers or strings."""
+
+
+def literal(name: str, value: int | str) -> str:
     """Return a parameter's value as SystemVerilog."""
     if isinstance(value, str):
         return f'"{value}"'
-    if -(1 << 31) <= value < 1 << 31:
+    if name not in WIDE:
         return str(value)
+    if value == -(1 << 63):
+        return "64'sh8000000000000000"
     return f"{'-' if value < 0 else ''}64'sd{abs(value)}"
 
 
 def instance_text(leaf: Leaf, signals: Mapping[str, str]) -> str:
     """Return the instantiation of a leaf."""
-    parameters = ", ".join(f".{k}({literal(v)})" for k, v in leaf.parameters.items())
+    parameters = ", ".join(f".{k}({literal(k, v)})" for k, v in leaf.parameters.items())
     ports = ", ".join(f".{k}({v})" for k, v in {**signals, **leaf.ties}.items())
     head = f"{leaf.module} #({parameters})" if parameters else leaf.module
     return f"    {head} {leaf.name} (.clk, .rst, {ports});\n"
@@ -154,6 +167,13 @@ def bench(leaves: Sequence[Leaf]) -> tuple[str, tuple[Stream, ...]]:
             ports.append(f"    {back} logic {name}_ready")
             for part in ("data", "valid", "ready"):
                 signals[stream.port(part)] = f"{name}_{part}"
+            if stream.last:
+                top = stream.bits - 1
+                signals[stream.last] = f"{name}_data[{top}]"
+                signals[stream.port("data")] = f"{name}_data[{top - 1}:0]"
+        for port, bits in leaf.opens.items():
+            signals[port] = f"unused_{leaf.name}__{port}"
+            body.append(f"    logic [{bits - 1}:0] {signals[port]};\n")
         body.append(instance_text(leaf, signals))
     head = ",\n".join(["    input logic clk", "    input logic rst", *ports])
     return f"module bench (\n{head}\n);\n{''.join(body)}endmodule\n", tuple(streams)
@@ -192,7 +212,7 @@ def _run(command: Sequence[str | Path], cwd: Path, **environment: str) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise SimulationError(f"{command[0]} failed:\n{done.stdout}{done.stderr}"[:8000])
+        raise SimulationError(f"{command[0]} failed:\n{done.stdout}{done.stderr}"[:60000])
     return done.stdout + done.stderr
 
 

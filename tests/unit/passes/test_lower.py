@@ -377,6 +377,17 @@ def test_moves_of_accumulators_wait_for_the_quantisation() -> None:
     check(net.end(net(Slice(1, 1, 3), y), U8), "conv requantize slice", count=6)
 
 
+@pytest.mark.parametrize("op", [InsertZeros((2, 2)), Pad((0, 1, 0, 0), (0, 0, 1, 0))], ids=str)
+def test_zeros_between_codes_that_never_are_zero(op: Op) -> None:
+    """Thresholds stop at what a layer can reach; here the zeros lie far below all codes."""
+    net = Qdq(DYADIC, (1, 3, 3, 1))
+    high = net.requantized(net(ew.Clip(1.0, 2.0), net.x), QuantType(8, False, (1 / 64,)))
+    w = net(q.Dequantize(), net.builder.constant(np.full((1, 1, 1, 1), 1), DYADIC))
+    out = QuantType(8, True, (1 / 64,), (-7,))  # ties, and an odd zero point: no multiplier
+    graph = net.end(net(Conv(), net(op, high), w), out)
+    check(graph, " ".join(sorted(("conv", op.name, "lookup", "threshold"))), count=6)
+
+
 def test_indices_read_codes() -> None:
     net = Qdq(U8, (1, 9))
     check(net.done(net(ArgMax(1), net.x)), "argmax")
