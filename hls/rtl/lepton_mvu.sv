@@ -9,10 +9,12 @@
 //   BIAS_FILE: ROWS/PE words, lane l at l*OUT_BITS.
 //   USE_DSP "yes" or "no": multiply in DSP blocks or in LUTs. ROM_STYLE of the weights, RAM_STYLE of the
 //   kept vector: "auto", "block" or "distributed".
-// Cycles: (ROWS/PE) * (COLS/SIMD) a vector. Latency: 6 + log2(SIMD) from a row group's last word, 1 less
-//   where COLS = SIMD.
-// Infers: PE*SIMD multipliers with registered inputs and outputs, PE adder trees, PE accumulators (inside
-//   the DSP block where SIMD is 1), ROM of ROWS*COLS weights and of ROWS biases, RAM of COLS inputs.
+// Cycles: (ROWS/PE) * (COLS/SIMD) a vector. Latency: 5 + that of lepton_dot (DSP: 1 where SIMD is 1, else
+//   CHAIN + 1 + log2(SIMD/CHAIN), CHAIN = min(SIMD, 4); LUT: half the bits of the narrower factor + log2(SIMD))
+//   from a row group's last word, 1 less where COLS = SIMD.
+// Infers: PE*SIMD multipliers (DSP blocks in chains of up to four, or LUTs), PE adder trees and accumulators
+//   (the accumulator inside the DSP block where SIMD is 1), ROM of ROWS*COLS weights and of ROWS biases, RAM of
+//   COLS inputs.
 module lepton_mvu #(
     parameter integer ROWS = 4,
     parameter integer COLS = 4,
@@ -46,12 +48,20 @@ module lepton_mvu #(
     localparam integer COL_BITS = COL_GROUPS > 1 ? $clog2(COL_GROUPS) : 1;
     localparam integer ROW_BITS = ROW_GROUPS > 1 ? $clog2(ROW_GROUPS) : 1;
     localparam integer FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
-    localparam integer P_BITS = X_BITS + W_BITS;
-    localparam integer TREE = $clog2(SIMD);
-    localparam integer DOT_BITS = P_BITS + TREE;
-    // Stage k is what the k-th register after the input holds: 1, 2 inputs and weights, 3 products,
-    // DOT their sum, ACC the accumulator.
-    localparam integer DOT = 3 + TREE;
+
+    // How lepton_dot works, from its own parameters.
+    localparam integer IS_DSP = USE_DSP == "no" ? 0 : 1;
+    localparam integer S_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1);
+    localparam integer LUT_ROWS = S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2;
+    localparam integer CHAIN = IS_DSP == 0 ? 1 : SIMD < 4 ? SIMD : 4;
+    localparam integer CHAINS = (SIMD + CHAIN - 1) / CHAIN;
+    localparam integer LINE = IS_DSP == 0 ? LUT_ROWS : CHAIN;
+    localparam integer DOT_CYCLES = (IS_DSP == 0 ? LUT_ROWS : CHAIN == 1 ? 1 : CHAIN + 1) + $clog2(CHAINS);
+    localparam integer DOT_BITS = X_BITS + W_BITS + $clog2(CHAIN) + $clog2(CHAINS);
+
+    // Stage k is what the k-th register after the input holds: 1, 2 inputs and weights, DOT their dot
+    // product, ACC the accumulator.
+    localparam integer DOT = 2 + DOT_CYCLES;
     localparam integer ACC = COL_GROUPS > 1 ? DOT + 1 : DOT;
 
     logic step;  // the pipeline moves
@@ -168,6 +178,19 @@ module lepton_mvu #(
         if (rst) valid <= '0;
     end
 
+    // The inputs, and what they were in the cycles before.
+    logic [LINE*SIMD*X_BITS-1:0] line;
+
+    assign line[SIMD*X_BITS-1:0] = inputs;
+
+    generate
+        if (LINE > 1) begin : g_line
+            logic [(LINE-1)*SIMD*X_BITS-1:0] old;
+            assign line[LINE*SIMD*X_BITS-1:SIMD*X_BITS] = old;
+            always_ff @(posedge clk) if (step) old <= line[(LINE-1)*SIMD*X_BITS-1:0];
+        end
+    endgenerate
+
     // Biases, read two stages ahead of the sum that they join.
     logic [PE*OUT_BITS-1:0] bias;
     logic [   ROW_BITS-1:0] bias_row;
@@ -200,39 +223,25 @@ module lepton_mvu #(
     logic                   is_result;
 
     generate
-        genvar p, s;
+        genvar p;
         for (p = 0; p < PE; p = p + 1) begin : g_row
-            logic        [SIMD*P_BITS-1:0] products;
-            logic signed [   DOT_BITS-1:0] dot;
-            logic signed [   OUT_BITS-1:0] wide_dot;
-            logic signed [   OUT_BITS-1:0] total;
-            logic                          is_unused_dot;
+            logic signed [DOT_BITS-1:0] dot;
+            logic signed [OUT_BITS-1:0] wide_dot;
+            logic signed [OUT_BITS-1:0] total;
+            logic                       is_unused_dot;
 
-            for (s = 0; s < SIMD; s = s + 1) begin : g_col
-                logic [X_BITS-1:0] x;
-                logic [W_BITS-1:0] w;
-                (* use_dsp = USE_DSP *)
-                logic signed [P_BITS-1:0] product;
-
-                assign x = inputs[s*X_BITS+:X_BITS];
-                assign w = weights[(p*SIMD+s)*W_BITS+:W_BITS];
-                assign products[s*P_BITS+:P_BITS] = product;
-
-                if (X_SIGNED != 0) begin : g_signed
-                    always_ff @(posedge clk) if (step) product <= $signed(x) * $signed(w);
-                end else begin : g_unsigned
-                    always_ff @(posedge clk) if (step) product <= P_BITS'($signed({1'b0, x}) * $signed(w));
-                end
-            end
-
-            lepton_sum #(
-                .COUNT(SIMD),
-                .BITS (P_BITS)
+            lepton_dot #(
+                .SIMD    (SIMD),
+                .X_BITS  (X_BITS),
+                .X_SIGNED(X_SIGNED),
+                .W_BITS  (W_BITS),
+                .USE_DSP (USE_DSP)
             ) u_dot (
-                .clk   (clk),
-                .enable(step),
-                .in    (products),
-                .sum   (dot)
+                .clk    (clk),
+                .enable (step),
+                .line   (line),
+                .weights(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
+                .dot    (dot)
             );
 
             assign wide_dot      = OUT_BITS'(dot);

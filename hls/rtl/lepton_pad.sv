@@ -2,7 +2,9 @@
 //
 // Computes: TOP, LEFT, BOTTOM and RIGHT rows or columns of VALUE around HEIGHT x WIDTH pixels of
 //   CHANNELS/LANES words.
-// Parameters: X_BITS, LANES, CHANNELS, HEIGHT, WIDTH, TOP, LEFT, BOTTOM, RIGHT, VALUE.
+// Parameters: X_BITS, LANES, CHANNELS, HEIGHT, WIDTH, TOP, LEFT, BOTTOM, RIGHT, VALUE; IS_EAGER = 1 writes the border
+//   above a frame before its first word is there, which hides it behind a slow writer; 0 waits for that word,
+//   so that nothing is written but for frames that come.
 // Cycles a frame: (TOP+HEIGHT+BOTTOM) * (LEFT+WIDTH+RIGHT) * (CHANNELS/LANES). Latency: 1 cycle.
 // Infers: counters, 2 * LANES * X_BITS flip-flops.
 module lepton_pad #(
@@ -15,7 +17,8 @@ module lepton_pad #(
     parameter integer LEFT = 1,
     parameter integer BOTTOM = 1,
     parameter integer RIGHT = 1,
-    parameter signed [63:0] VALUE = 0
+    parameter signed [63:0] VALUE = 0,
+    parameter integer IS_EAGER = 1
 ) (
     input  logic                    clk,
     input  logic                    rst,
@@ -37,6 +40,7 @@ module lepton_pad #(
     logic                  step;
     logic                  send;
     logic                  is_image;
+    logic                  is_waiting;  // for the first word of a frame
     logic                  is_row;
     logic                  is_col;
     logic                  is_last_group;
@@ -47,7 +51,7 @@ module lepton_pad #(
     logic [  ROW_BITS-1:0] row;
     logic                  is_unused;
 
-    assign is_unused = &{is_last_row, group};
+    assign is_unused = &{is_last_row, row, col, group};
 
     lepton_counter #(
         .LIMIT(GROUPS)
@@ -82,8 +86,9 @@ module lepton_pad #(
     assign is_row   = {1'b0, row} - (ROW_BITS + 1)'(TOP) < (ROW_BITS + 1)'(HEIGHT);
     assign is_col   = {1'b0, col} - (COL_BITS + 1)'(LEFT) < (COL_BITS + 1)'(WIDTH);
     assign is_image = is_row && is_col;
+    assign is_waiting = IS_EAGER == 0 && row == '0 && col == '0 && group == '0;
     assign in_ready = step && is_image;
-    assign send     = in_valid || !is_image;
+    assign send     = in_valid || !(is_image || is_waiting);
 
     lepton_skid #(
         .BITS(LANES * X_BITS)

@@ -46,10 +46,11 @@ class HoistTransposes(Pass):
             value = new.emit1(node.op, [source], name=node.name, sources=node.sources)
             for step in chain:
                 inputs = [
-                    _reordered(new, v, node.op.perm) if isinstance(step.op, Binary) else new[v]
+                    value if v not in graph.constants
+                    else _reordered(new, v, node.op.perm) if isinstance(step.op, Binary)
+                    else new[v]
                     for v in step.inputs
-                ]
-                inputs[_position(graph, step)] = value
+                ]  # fmt: skip
                 value = new.emit1(step.op, inputs, name=step.name, sources=step.sources)
             new.replace(node.output, value)
         return new.done()
@@ -75,15 +76,15 @@ def _position(graph: Graph, node: Node) -> int:
 
 def _reordered(new: Rewriter, value: str, perm: tuple[int, ...]) -> str:
     """Return a constant operand with its axes in the order that the transposed tensor has."""
-    array = new.graph.constants.get(value)
-    if array is None:
-        return value
+    array = new.graph.constants[value]
     spread = array.reshape((1,) * (len(perm) - array.ndim) + array.shape)
     return new.constant(spread.transpose(perm), new.graph.types[value].elem, value)
 
 
 def _is_same_for_all(graph: Graph, node: Node) -> bool:
     """Whether ``node`` maps elements one by one, by functions that can be reordered with them."""
+    if all(v in graph.constants for v in node.inputs):
+        return False
     match node.op:
         case Quantize():
             return node.op.out.is_per_tensor

@@ -155,12 +155,28 @@ def _demand(graph: Graph, value: str, points: set[str]) -> None:
             value = producer.inputs[0]
             continue
         points.add(value)
-        if _needs_codes(graph, producer):
-            value = producer.inputs[0]
-            if value in graph.constants:
-                value = producer.inputs[-1]
-            continue
-        return
+        if not _needs_codes(graph, producer):
+            return
+        value = _first_input(graph, producer)
+
+
+def _first_input(graph: Graph, node: Node) -> str:
+    """Return the tensor that a row of elementwise ops ending in ``node`` starts from.
+
+    Such a row becomes one table, so what lies between its ops needs no codes.
+    """
+    while True:
+        value = node.inputs[1] if node.inputs[0] in graph.constants else node.inputs[0]
+        producer = graph.producers.get(value)
+        if (
+            producer is None
+            or isinstance(node.op, ew.Softmax)
+            or isinstance(producer.op, ew.Softmax)
+            or graph.num_uses(value) != 1
+            or not _needs_codes(graph, producer)
+        ):
+            return value
+        node = producer
 
 
 def _needs_codes(graph: Graph, node: Node) -> bool:

@@ -15,7 +15,9 @@ namespace lepton {
 ///
 /// TI, TW, TA: input, weight and accumulator types; TA must hold every partial sum.
 /// C: channels; PE: channels a cycle, divides C; TAPS: kernel height times width.
-template <typename TI, typename TW, typename TA, unsigned C, unsigned PE, unsigned TAPS, unsigned PIXELS>
+/// DSP: multiply in DSP blocks, else in look-up tables.
+template <typename TI, typename TW, typename TA, unsigned C, unsigned PE, unsigned TAPS, unsigned PIXELS,
+          bool DSP = true>
 void depthwise(hls::stream<Vec<TI, PE>>& in, hls::stream<Vec<TA, PE>>& out,
                const Vec<TW, PE> (&weights)[(C / PE) * TAPS], const Vec<TA, PE> (&bias)[C / PE], unsigned frames) {
     static_assert(C % PE == 0, "PE must divide C");
@@ -38,7 +40,7 @@ void depthwise(hls::stream<Vec<TI, PE>>& in, hls::stream<Vec<TA, PE>>& out,
                     for (unsigned l = 0; l < PE; ++l) {
 #pragma HLS unroll
                         const Accumulator before = tap == 0 ? Accumulator(bias[g].lane[l]) : sum[l];
-                        sum[l] = before + product<Accumulator>(w.lane[l], x.lane[l]);
+                        sum[l] = before + Multiplier<DSP>::template times<Accumulator>(w.lane[l], x.lane[l]);
                         result.lane[l] = sum[l];
                     }
                     if (tap == TAPS - 1) out.write(result);

@@ -59,6 +59,24 @@ template <typename A, typename B> auto difference(const A& a, const B& b) -> dec
 
 #endif
 
+/// Products in the kind of fabric that the plan gave them: DSP blocks, or look-up tables.
+template <bool DSP> struct Multiplier {
+    template <typename R, typename A, typename B> static R times(const A& a, const B& b) {
+#pragma HLS inline
+        const R exact = product<R>(a, b);
+#pragma HLS bind_op variable=exact op=mul impl=dsp
+        return exact;
+    }
+};
+template <> struct Multiplier<false> {
+    template <typename R, typename A, typename B> static R times(const A& a, const B& b) {
+#pragma HLS inline
+        const R exact = product<R>(a, b);
+#pragma HLS bind_op variable=exact op=mul impl=fabric
+        return exact;
+    }
+};
+
 /// `value` limited to lowest..highest; V may be wider than T or of other signedness.
 template <typename T, typename V> T clamp(const V& value, const T& lowest, const T& highest) {
 #pragma HLS inline

@@ -101,6 +101,7 @@ template <typename MODEL> class Driver {
         std::string trouble;
         std::vector<Random> random(n);
         std::vector<char> offered(n, 0), held(n, 0);
+        std::vector<int> complaints(n, 0);
         std::vector<std::vector<std::uint32_t>> before(n), now(n), junk(n);
         for (std::size_t i = 0; i < n; ++i) {
             random[i].state = (job.seed * 2654435761u) ^ (0x9e3779b9u * static_cast<std::uint32_t>(i + 1));
@@ -111,7 +112,7 @@ template <typename MODEL> class Driver {
             job.done[i] = 0;
         }
         const auto complain = [&](std::int64_t cycle, std::size_t i, const char* what) {
-            if (trouble.size() < 2000) {
+            if (++complaints[i] <= 2) {
                 trouble += "cycle " + std::to_string(cycle) + ", " + streams_[i].name + ": " + what + "\n";
             }
         };

@@ -248,7 +248,10 @@ def _glue(top: str, streams: Sequence[Stream]) -> str:
     """Return the C++ that shows the driver a top's ports."""
     rows = []
     for s in streams:
-        data, valid, ready = (s.port(p) for p in ("data", "valid", "ready"))
+        # Verilator writes two underscores of a name so.
+        data, valid, ready = (
+            s.port(p).replace("__", "___05F") for p in ("data", "valid", "ready")
+        )
         mine, theirs = (valid, ready) if s.is_input else (ready, valid)
         put = f"put(m.{data}, w)" if s.is_input else "(void)m; (void)w"
         rows.append(
@@ -443,7 +446,7 @@ class Simulator:
             stalls[i] = min(int(chance * 2**32), 2**32 - 1)
         pointers = (ctypes.c_void_p * count)(*(a.ctypes.data for a in words))
         cycle_pointers = (ctypes.c_void_p * count)(*(a.ctypes.data for a in cycles))
-        message = ctypes.create_string_buffer(4096)
+        message = ctypes.create_string_buffer(1 << 16)
         job = _Job(
             ctypes.addressof(pointers),
             counts.ctypes.data,

@@ -68,12 +68,14 @@ def test_points_of_concatenations_and_products() -> None:
     assert quantization_points(graph) == ["x", "conv", "sigmoid", "mul", "concat", "relu"]
 
 
-def test_a_scale_before_a_layer_is_a_function_of_codes() -> None:
+def test_a_row_of_functions_of_codes_becomes_one_table() -> None:
     net = Net(1, 4)
     y = net(ew.Clip(-1.0, 1.0), net(ew.Mul(), net.x, net.constant(4)))
-    assert quantization_points(net.done(net(Dense(), y, net.constant(2, 4)))) == [
-        "x", "mul", "clip",
-    ]  # fmt: skip
+    graph = net.done(net(Dense(), y, net.constant(2, 4)))
+    assert quantization_points(graph) == ["x", "clip"]
+    lowered = lower(InsertQuantizers(samples(graph)).run(graph))
+    assert not lowered.reasons
+    assert kinds(lowered.graph)["lookup"] == 1
 
 
 def test_a_network_without_layers_needs_no_codes() -> None:

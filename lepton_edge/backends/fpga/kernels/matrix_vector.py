@@ -158,7 +158,7 @@ class MatrixVector(Kernel):
         """See Kernel."""
         types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
         geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
-        return Call("mvu.hpp", "matrix_vector", (*types, *geometry))
+        return Call("mvu.hpp", "matrix_vector", (*types, *geometry, _cpp_bool(self.is_dsp)))
 
     @property
     def summary(self) -> str:
@@ -263,7 +263,7 @@ class Depthwise(Kernel):
         """See Kernel."""
         types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
         geometry = (self.channels, self.pe, self.taps, self.pixels)
-        return Call("depthwise.hpp", "depthwise", (*types, *geometry))
+        return Call("depthwise.hpp", "depthwise", (*types, *geometry, _cpp_bool(self.is_dsp)))
 
     @property
     def summary(self) -> str:
@@ -272,6 +272,10 @@ class Depthwise(Kernel):
             f"depthwise sums of {self.taps} taps for {self.channels} channels at {self.pixels} "
             f"pixels, {self.pe} channels at once"
         )
+
+
+def _cpp_bool(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def bias_without_zero_point(weights: Array, bias: Array | None, zero_point: int) -> Array:
