@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,9 @@ from lepton_edge.ir.text import to_text
 from lepton_edge.ir.types import Array, QuantType
 from lepton_edge.passes.base import Watcher
 from lepton_edge.passes.calibration import Observer
+from lepton_edge.passes.insert_quantizers import is_quantized
 from lepton_edge.passes.pipeline import QuantizeOptions, lower, quantize, simplify
+from lepton_edge.passes.quantization_loss import QuantizationLoss, quantization_loss
 from lepton_edge.progress import Progress, Silent
 from lepton_edge.runtime.csim import CSimulation, PortSpec
 from lepton_edge.toolchain.gxx import build_library
@@ -121,14 +123,15 @@ def compile_model(
     started = time.monotonic()
     with ArtifactWriter(Path(output)) as writer:
         watch = _stage_saver(writer.root) if options.keep_stages else None
-        network, samples, design = _plan(model, options, progress, watch, example_inputs)
+        planned = _plan(model, options, progress, watch, example_inputs)
+        network, samples, design = planned.network, planned.samples, planned.design
         with progress.stage("write the HLS project"):
             _write_design(writer.root, network, design)
             samples = samples or random_inputs(network, options.samples)
             kept = {k: v[:KEPT_SAMPLES] for k, v in samples.items()}
             save_arrays(writer.root / "samples.npz", kept)
             _write_vectors(writer.root / "hls", design, kept)
-        report = _report(network, options, design)
+        report = _report(planned, options)
         compile_s = time.monotonic() - started
         report = report.with_metric(
             Metric(
@@ -160,8 +163,7 @@ def plan_model(
 ) -> Report:
     """Plan a network and return the report with its estimates; writes nothing."""
     options, progress = options or CompileOptions(), progress or Silent()
-    network, _, design = _plan(model, options, progress, None, None)
-    return _report(network, options, design)
+    return _report(_plan(model, options, progress, None, None), options)
 
 
 def open_artifact(path: Path | str) -> Artifact:
@@ -255,8 +257,8 @@ def _plan(
     progress: Progress,
     watch: Watcher | None,
     example_inputs: Sequence[Any] | None,
-) -> tuple[Graph, dict[str, Array] | None, Design]:
-    """Return the integer network, its calibration samples and the planned design."""
+) -> _Planned:
+    """Turn the model into integers and plan the hardware."""
     if options.target != "fpga":
         raise UnknownNameError.of("target", options.target, ("fpga",))
     board = load_board(DEFAULT_BOARD if options.board is None else options.board)
@@ -265,7 +267,7 @@ def _plan(
     with progress.stage("import the model"):
         source = _import(model, example_inputs)
         _require_single_frames(source)
-        samples = _samples(source, options.calibration)
+        samples, doubts = _samples(source, options.calibration)
     with progress.stage("simplify"):
         graph = simplify(source, watch)
     with progress.stage("quantise"):
@@ -277,7 +279,30 @@ def _plan(
             lowered.graph, lowered.reasons, board, clock_mhz,
             fps=options.fps, latency_us=options.latency_us, pins=pins,
         )  # fmt: skip
-    return lowered.graph, samples, design
+    loss = None
+    if samples and not is_quantized(graph):
+        with progress.stage("compare the integers with the float network"):
+            loss = quantization_loss(graph, lowered.graph, samples)
+    return _Planned(lowered.graph, samples, design, loss, doubts)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """What comes before anything is written.
+
+    Args:
+        network: the integer network.
+        samples: calibration inputs.
+        design: the planned hardware.
+        loss: what quantisation cost on the samples; None for networks quantised before.
+        doubts: what about the samples may be wrong.
+    """
+
+    network: Graph
+    samples: dict[str, Array] | None
+    design: Design
+    loss: QuantizationLoss | None
+    doubts: tuple[str, ...]
 
 
 def _import(model: Path | str | Any, example_inputs: Sequence[Any] | None) -> Graph:
@@ -324,19 +349,31 @@ def _quantize_options(options: CompileOptions) -> QuantizeOptions:
     )
 
 
-def _samples(graph: Graph, path: Path | str | None) -> dict[str, Array] | None:
-    """Return the calibration inputs, checked against the model."""
+def _samples(
+    graph: Graph, path: Path | str | None
+) -> tuple[dict[str, Array] | None, tuple[str, ...]]:
+    """Return the calibration inputs, checked against the model, and what looks wrong with them."""
     if path is None:
-        return None
+        return None, ()
     arrays = load_arrays(Path(path), _specs(graph, graph.inputs), CalibrationError)
     try:
-        return interpreter.checked_inputs(graph, arrays)
+        return interpreter.checked_inputs(graph, arrays), tuple(_doubts(graph, arrays))
     except UserError as error:
         raise CalibrationError(
             error.what,
             where=str(path),
             hint=error.hint or "one array per model input, samples first",
         ) from None
+
+
+def _doubts(graph: Graph, arrays: Mapping[str, Array]) -> Iterator[str]:
+    """Say where calibration data may not be what the network reads in use."""
+    for value, array in arrays.items():
+        if graph.types[value].is_float and array.dtype.kind in "iu":
+            yield (
+                f"the calibration data of input {value!r} is {array.dtype}, the network reads "
+                "float32: make sure that it is scaled as in use (0..1, say, not 0..255)"
+            )
 
 
 def _specs(graph: Graph, values: Sequence[str]) -> tuple[TensorSpec, ...]:
@@ -418,16 +455,29 @@ def _ports(design: Design) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _report(network: Graph, options: CompileOptions, design: Design) -> Report:
+def _report(planned: _Planned, options: CompileOptions) -> Report:
+    design = planned.design
     return Report(
-        model=network.name,
+        model=planned.network.name,
         target=options.target,
         board=design.board.name,
-        metrics=metrics(design),
+        metrics=(*metrics(design), *_loss_metrics(planned.loss)),
         layers=layer_rows(design),
         fallbacks=fallbacks(design),
-        warnings=warnings(design),
+        warnings=(*planned.doubts, *warnings(design)),
     )
+
+
+def _loss_metrics(loss: QuantizationLoss | None) -> Iterator[Metric]:
+    """Return what quantisation cost: on the calibration samples, against the float network."""
+    if loss is None:
+        return
+    source = f"integers against floats on {loss.samples} calibration samples"
+    error = 100 * loss.relative_error
+    yield Metric("output_error_percent", round(error, 3), "%", Evidence.MEASURED, source)
+    if loss.same_top1 is not None:
+        same = round(100 * loss.same_top1, 2)
+        yield Metric("same_top1_percent", same, "%", Evidence.MEASURED, source)
 
 
 # -- run and verify -------------------------------------------------------------------------------

@@ -5,9 +5,10 @@
 // Parameters: CHANNELS; PE of them a cycle, which divide them; TAPS; X_BITS, X_SIGNED; W_BITS of a weight (signed);
 //   OUT_BITS of a sum (signed). WEIGHTS_FILE: word group*TAPS + tap, lane l at l*W_BITS; BIAS_FILE: a word a
 //   group, lane l at l*OUT_BITS. USE_DSP "yes" or "no"; ROM_STYLE "auto", "block", "distributed".
-// Cycles: TAPS a channel group. Latency: 6 cycles from a group's last word, 5 where TAPS is 1.
-// Infers: PE multipliers with registered inputs and outputs and PE accumulators (one DSP block each); ROM of
-//   CHANNELS*TAPS weights and of CHANNELS biases.
+// Cycles: TAPS a channel group. Latency: 6 cycles from a group's last word, 5 where TAPS is 1; in LUTs more by
+//   half the bits of the narrower factor, less 1.
+// Infers: PE multipliers with registered inputs and outputs and PE accumulators (a DSP block for both, or
+//   lepton_multiplier and an adder); ROM of CHANNELS*TAPS weights and of CHANNELS biases.
 module lepton_depthwise #(
     parameter integer CHANNELS = 4,
     parameter integer PE = 2,
@@ -38,9 +39,17 @@ module lepton_depthwise #(
     localparam integer TAP_BITS = TAPS > 1 ? $clog2(TAPS) : 1;
     localparam integer GROUP_BITS = GROUPS > 1 ? $clog2(GROUPS) : 1;
     localparam integer FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
-    localparam integer P_BITS = X_BITS + W_BITS;
-    // Stages: 1, 2 inputs and weights, 3 products, ACC the accumulator.
-    localparam integer ACC = TAPS > 1 ? 4 : 3;
+
+    // How lepton_dot works, from its own parameters.
+    localparam integer IS_DSP = USE_DSP == "no" ? 0 : 1;
+    localparam integer S_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1);
+    localparam integer LUT_ROWS = S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2;
+    localparam integer LINE = IS_DSP == 0 ? LUT_ROWS : 1;
+    localparam integer DOT_BITS = X_BITS + W_BITS;
+
+    // Stages: 1, 2 inputs and weights, DOT products, ACC the accumulator.
+    localparam integer DOT = 2 + LINE;
+    localparam integer ACC = TAPS > 1 ? DOT + 1 : DOT;
 
     logic step;
     logic issue;
@@ -145,23 +154,33 @@ module lepton_depthwise #(
     generate
         genvar p;
         for (p = 0; p < PE; p = p + 1) begin : g_lane
-            logic        [  X_BITS-1:0] x;
-            logic        [  W_BITS-1:0] w;
-            logic signed [OUT_BITS-1:0] total;
-            logic                       is_unused_product;
-            (* use_dsp = USE_DSP *)
-            logic signed [  P_BITS-1:0] product;
+            logic        [LINE*X_BITS-1:0] line;
+            logic signed [   DOT_BITS-1:0] product;
+            logic signed [   OUT_BITS-1:0] total;
+            logic                          is_unused_product;
 
-            assign x = inputs[p*X_BITS+:X_BITS];
-            assign w = weights[p*W_BITS+:W_BITS];
+            assign line[X_BITS-1:0]  = inputs[p*X_BITS+:X_BITS];
+            assign is_unused_product = &product;  // its upper bits, where the sums are known to be small
 
-            if (X_SIGNED != 0) begin : g_signed
-                always_ff @(posedge clk) if (step) product <= $signed(x) * $signed(w);
-            end else begin : g_unsigned
-                always_ff @(posedge clk) if (step) product <= P_BITS'($signed({1'b0, x}) * $signed(w));
+            if (LINE > 1) begin : g_line
+                logic [(LINE-1)*X_BITS-1:0] old;
+                assign line[LINE*X_BITS-1:X_BITS] = old;
+                always_ff @(posedge clk) if (step) old <= line[(LINE-1)*X_BITS-1:0];
             end
 
-            assign is_unused_product = &product;  // its upper bits, where the sums are known to be small
+            lepton_dot #(
+                .SIMD    (1),
+                .X_BITS  (X_BITS),
+                .X_SIGNED(X_SIGNED),
+                .W_BITS  (W_BITS),
+                .USE_DSP (USE_DSP)
+            ) u_product (
+                .clk    (clk),
+                .enable (step),
+                .line   (line),
+                .weights(weights[p*W_BITS+:W_BITS]),
+                .dot    (product)
+            );
 
             if (TAPS == 1) begin : g_complete
                 assign total = OUT_BITS'(product);
@@ -170,7 +189,7 @@ module lepton_depthwise #(
                 logic signed [OUT_BITS-1:0] acc;
 
                 always_ff @(posedge clk) begin
-                    if (step && valid[3]) acc <= (first[3] ? '0 : acc) + OUT_BITS'(product);
+                    if (step && valid[DOT]) acc <= (first[DOT] ? '0 : acc) + OUT_BITS'(product);
                 end
                 assign total = acc;
             end

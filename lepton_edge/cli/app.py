@@ -117,7 +117,10 @@ def compile_command(
     target: Annotated[str, typer.Option(metavar="NAME", help="Kind of device: fpga.")] = "fpga",
     board: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A name from `lepton-edge boards`, or a .toml file."),
+        typer.Option(
+            metavar="NAME",
+            help="A name from `lepton-edge boards`, or a .toml file; pynq-z2 by default.",
+        ),
     ] = None,
     calibration: Annotated[
         Path | None,
@@ -149,7 +152,9 @@ def compile_command(
     ] = None,
     folding: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="TOML with foldings that you choose, by layer."),
+        typer.Option(
+            metavar="FILE", help="TOML: a table a layer, with pe, simd, lanes or dsp (0 or 1)."
+        ),
     ] = None,
     samples: Annotated[
         int, typer.Option(callback=_positive, metavar="N", help="Samples to prove in C simulation.")

@@ -102,7 +102,7 @@ def compiled(report: Report, root: Path | None, budget: Mapping[str, float] | No
         layers_table(report),
         totals_table(report, budget),
         figures_table(report),
-        verification_table(report),
+        verification_table(report) if root else None,
         fallbacks_list(report),
         _listing("warnings", report.warnings),
         _unwrapped(end),

@@ -97,7 +97,7 @@ MODELS: list[tuple[str, Any, int, str]] = [
     ("nothing to compute", _only_identity, 7, "no layer of the network can run on the FPGA"),
     ("10^12 elements", _shape(1, 10**6, 10**6), 3, "at most 2147483648 elements"),
     ("ill-typed", _shape(1, 15), 3, "node 'first' (Gemm)"),
-    ("batch of 8", _shape(8, 16), 4, "input 'x' is float32[16, 16]; wanted float32[8,16]"),
+    ("batch of 8", _shape(8, 16), 7, "takes one frame at once"),
 ]
 
 
@@ -289,7 +289,7 @@ FOLDINGS = [
     ("[first]\npe = 3", "wanted one of 1, 2, 4, 8"),
     ('[first]\npe = "4"', "wanted a table of whole numbers"),
     ("pe = 4", "wanted a table of whole numbers"),
-    ("[first]\nppe = 4", "ppe = 4 is not a folding of this layer"),
+    ("[first]\nppe = 4", "'ppe' is not a folding parameter of this layer; it has"),
 ]
 
 

@@ -16,7 +16,7 @@ from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.backends.fpga.lower import lower_dataflow
 from lepton_edge.backends.fpga.regions import Regions, split_regions
 from lepton_edge.backends.fpga.schedule import latency_cycles
-from lepton_edge.errors import UserError
+from lepton_edge.errors import DoesNotFitError, UserError
 from lepton_edge.ir.graph import Graph
 
 MODEL_ERROR = "not calibrated yet"
@@ -79,12 +79,31 @@ def make_design(
             f"the goal leaves less than one clock cycle at {clock_mhz:g} MHz",
             hint="ask for less, or for a higher --clock-mhz",
         )
-    dataflow = plan(lower_dataflow(regions.core), budget_of(board), goal, pins)
+    lowered = lower_dataflow(regions.core)
+    try:
+        dataflow = plan(lowered, budget_of(board), goal, pins)
+    except DoesNotFitError as error:
+        if goal != Goal():
+            error.hint += f"; {_best(lowered, board, clock_mhz, pins)}"
+        raise
     anonymous = project_files(dataflow, HlsOptions(board, clock_mhz, 0))
     digest = hashlib.sha256("\0".join(f"{k}\0{v}" for k, v in sorted(anonymous.items())).encode())
     design_id = int(digest.hexdigest()[:8], 16)
     files = project_files(dataflow, HlsOptions(board, clock_mhz, design_id))
     return Design(regions, dataflow, board, clock_mhz, design_id, files)
+
+
+def _best(lowered: Dataflow, board: Board, clock_mhz: float, pins: Pins | None) -> str:
+    """Say what the board can do with the network."""
+    try:
+        best = plan(lowered, budget_of(board), Goal(), pins)
+    except DoesNotFitError:
+        return f"{board.title} does not hold the network at any rate"
+    fps, latency = clock_mhz * 1e6 / best.cycles, latency_cycles(best) / clock_mhz
+    return (
+        f"the fastest plan for {board.title} at {clock_mhz:g} MHz gives {int(fps)} frames/s with "
+        f"{latency:.1f} us latency"
+    )
 
 
 def metrics(design: Design) -> tuple[Metric, ...]:
@@ -98,7 +117,7 @@ def metrics(design: Design) -> tuple[Metric, ...]:
         return Metric(name, value, unit, Evidence.ESTIMATED, source, MODEL_ERROR)
 
     return (
-        estimate("clock_mhz", clock, "MHz"),
+        Metric("clock_mhz", clock, "MHz", Evidence.ESTIMATED, "as chosen; timing is not checked"),
         estimate("cycles_per_frame", cycles),
         estimate("throughput_fps", clock * 1e6 / cycles, "frames/s"),
         estimate("latency_cycles", latency),

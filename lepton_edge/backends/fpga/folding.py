@@ -54,6 +54,9 @@ LOOK_AHEAD = 4
 """Cycle counts below the fewest that bisection finds which are tried as well."""
 
 
+SHARES_IN_WORDS = "70 % of a board's LUTs, 50 % of its flip-flops, 80 % of its DSP and RAM blocks"
+
+
 @dataclass(frozen=True)
 class Goal:
     """What a plan must reach.
@@ -364,8 +367,8 @@ def _does_not_fit(choices: _Choices, cycles: int, budget: Resources) -> DoesNotF
         f"at this rate it would fit {', '.join(roomy)}" if roomy else "no known board fits it"
     )
     return DoesNotFitError(
-        f"at {cycles} cycles a frame the design needs {', '.join(parts)} (estimated, of what a "
-        f"plan may use); most {worst} goes to layer {largest.layer!r} "
+        f"at {cycles} cycles a frame the design needs {', '.join(parts)} (estimated; a plan may "
+        f"use {SHARES_IN_WORDS}); most {worst} goes to layer {largest.layer!r} "
         f"({largest.kernel.resources.as_dict()[worst]:g})",
         where=choices.dataflow.name,
         hint=f"ask for a lower rate, or quantise to fewer bits; {would_fit}",
@@ -391,10 +394,17 @@ def _check_pins(dataflow: Dataflow, pins: Pins) -> None:
         foldings = [f.folding for a in foldable if a.layer == layer for f in a.kernel.foldings()]
         for key, value in pinned.items():
             legal = sorted({folding[key] for folding in foldings if key in folding})
+            if not legal:
+                known = sorted({name for folding in foldings for name in folding})
+                raise ConfigError(
+                    f"{key!r} is not a folding parameter of this layer; it has "
+                    f"{', '.join(known) or 'none'}",
+                    where=f"layer {layer!r}",
+                )
             if value not in legal:
                 raise ConfigError(
                     f"{key} = {value} is not a folding of this layer; wanted one of "
-                    f"{', '.join(map(str, legal)) or 'no such parameter'}",
+                    f"{', '.join(map(str, legal))}",
                     where=f"layer {layer!r}",
                 )
 
@@ -416,6 +426,6 @@ def read_pins(path: Path) -> dict[str, dict[str, int]]:
             raise ConfigError(
                 "wanted a table of whole numbers, such as pe = 4",
                 where=f"{path}: layer {layer!r}",
-                hint='["conv1"]\npe = 4\nsimd = 8',
+                hint='layer names in quotes, then parameters:\n["block1.conv"]\npe = 4\nsimd = 8',
             )
     return document

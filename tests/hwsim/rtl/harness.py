@@ -249,9 +249,7 @@ def _glue(top: str, streams: Sequence[Stream]) -> str:
     rows = []
     for s in streams:
         # Verilator writes two underscores of a name so.
-        data, valid, ready = (
-            s.port(p).replace("__", "___05F") for p in ("data", "valid", "ready")
-        )
+        data, valid, ready = (s.port(p).replace("__", "___05F") for p in ("data", "valid", "ready"))
         mine, theirs = (valid, ready) if s.is_input else (ready, valid)
         put = f"put(m.{data}, w)" if s.is_input else "(void)m; (void)w"
         rows.append(

@@ -72,10 +72,19 @@ def _style(is_dsp: bool) -> str:
 
 def _describe(kernel: Kernel) -> tuple[str, Parameters, tuple[Stream, ...]]:
     """Return the module, its parameters but memory files, and its streams."""
-    one = _streams(kernel, ("in",), ("out",)) if len(kernel.inputs) == len(kernel.outputs) == 1 else ()
+    one = (
+        _streams(kernel, ("in",), ("out",))
+        if len(kernel.inputs) == len(kernel.outputs) == 1
+        else ()
+    )
     match kernel:
         case MatrixVector():
-            shape = {"ROWS": kernel.rows, "COLS": kernel.columns, "PE": kernel.pe, "SIMD": kernel.simd}
+            shape = {
+                "ROWS": kernel.rows,
+                "COLS": kernel.columns,
+                "PE": kernel.pe,
+                "SIMD": kernel.simd,
+            }
             bits = {"W_BITS": kernel.weight_elem.bits, "OUT_BITS": kernel.acc.bits}
             style = {"USE_DSP": _style(kernel.is_dsp)}
             return "lepton_mvu", {**shape, **_typed("X", kernel.x), **bits, **style}, one
@@ -121,13 +130,25 @@ def _describe(kernel: Kernel) -> tuple[str, Parameters, tuple[Stream, ...]]:
             return "lepton_slice", {"BITS": kernel.outputs[0].width, **words}, one
         case ArgMax():
             shape = {"CHANNELS": kernel.channels, "LANES": kernel.lanes}
-            return "lepton_argmax", {**_typed("X", kernel.x), "OUT_BITS": kernel.out.bits, **shape}, one
+            return (
+                "lepton_argmax",
+                {**_typed("X", kernel.x), "OUT_BITS": kernel.out.bits, **shape},
+                one,
+            )
         case Softmax():
-            shape = {"CHANNELS": kernel.channels, "LANES": kernel.lanes, "ENTRIES": len(kernel.table)}
+            shape = {
+                "CHANNELS": kernel.channels,
+                "LANES": kernel.lanes,
+                "ENTRIES": len(kernel.table),
+            }
             bits = {"OUT_BITS": kernel.out.bits, "EXP_BITS": int(kernel.table.max()).bit_length()}
             scale = {"NUMERATOR": kernel.ratio[0], "DENOMINATOR": kernel.ratio[1]}
             codes = {"ZERO_POINT": kernel.zero_point, **_bounds(*kernel.bounds)}
-            return "lepton_softmax", {**_typed("X", kernel.x), **bits, **shape, **scale, **codes}, one
+            return (
+                "lepton_softmax",
+                {**_typed("X", kernel.x), **bits, **shape, **scale, **codes},
+                one,
+            )
     raise NotImplementedError(kernel.kind)
 
 
@@ -145,7 +166,11 @@ def _pixels(kernel: Pixels, one: tuple[Stream, ...]) -> tuple[str, Parameters, t
     }
     match kernel:
         case SlidingWindow():
-            pairs = {"KERNEL": kernel.kernel, "STRIDE": kernel.strides, "DILATION": kernel.dilations}
+            pairs = {
+                "KERNEL": kernel.kernel,
+                "STRIDE": kernel.strides,
+                "DILATION": kernel.dilations,
+            }
             for key, (h, w) in pairs.items():
                 shape |= {f"{key}_H": h, f"{key}_W": w}
             shape["IS_CHANNELWISE"] = int(kernel.is_channelwise)
@@ -233,7 +258,10 @@ def _axis(kernel: AxisEnd) -> tuple[str, Parameters, tuple[Stream, ...]]:
     return (
         "lepton_axis_out",
         {**shape, "X_SIGNED": int(kernel.x.signed)},
-        (Stream("in", inside, True), Stream("out", kernel.axis_width + 1, False, *axis, "axis_tlast")),
+        (
+            Stream("in", inside, True),
+            Stream("out", kernel.axis_width + 1, False, *axis, "axis_tlast"),
+        ),
     )
 
 

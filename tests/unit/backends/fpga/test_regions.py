@@ -139,4 +139,4 @@ def test_a_network_without_a_layer_for_the_fpga(net) -> None:
     x = real_input(n, 4)
     with pytest.raises(UnsupportedError, match="no layer of the network can run on the FPGA") as e:
         split_regions(n.graph(n.emit("act", elementwise.Relu(), x)), {})
-    assert "--calibration" in e.value.hint
+    assert "needs a quantised layer" in e.value.hint

@@ -37,7 +37,7 @@ static const lepton::Vec<ap_int<20>, 2> bias[1] = {
 
 inline void run(hls::stream<lepton::Vec<ap_uint<4>, 1>>& in,
                 hls::stream<lepton::Vec<ap_int<20>, 2>>& out, unsigned frames) {
-    lepton::matrix_vector<ap_uint<4>, ap_int<4>, ap_int<20>, 2, 18, 2, 1, 16>(
+    lepton::matrix_vector<ap_uint<4>, ap_int<4>, ap_int<20>, 2, 18, 2, 1, 16, true>(
         in, out, weights, bias, frames);
 }
 

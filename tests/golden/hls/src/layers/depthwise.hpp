@@ -38,7 +38,7 @@ static const lepton::Vec<ap_int<20>, 1> bias[2] = {
 
 inline void run(hls::stream<lepton::Vec<ap_uint<4>, 1>>& in,
                 hls::stream<lepton::Vec<ap_int<20>, 1>>& out, unsigned frames) {
-    lepton::depthwise<ap_uint<4>, ap_int<4>, ap_int<20>, 2, 1, 9, 16>(
+    lepton::depthwise<ap_uint<4>, ap_int<4>, ap_int<20>, 2, 1, 9, 16, true>(
         in, out, weights, bias, frames);
 }
 

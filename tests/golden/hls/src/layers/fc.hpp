@@ -27,7 +27,7 @@ static const lepton::Vec<ap_int<20>, 1> bias[3] = {
 
 inline void run(hls::stream<lepton::Vec<ap_uint<4>, 1>>& in,
                 hls::stream<lepton::Vec<ap_int<20>, 1>>& out, unsigned frames) {
-    lepton::matrix_vector<ap_uint<4>, ap_int<4>, ap_int<20>, 3, 2, 1, 1, 1>(
+    lepton::matrix_vector<ap_uint<4>, ap_int<4>, ap_int<20>, 3, 2, 1, 1, 1, true>(
         in, out, weights, bias, frames);
 }
 
