@@ -15,7 +15,7 @@
 // high for one cycle as a frame's last word leaves (lepton_axis_out): a start is done when each output has
 // sent all frames. A start of 0 frames is done at once. A write of start while it runs is ignored.
 // Parameters: OUTPUTS; DESIGN_ID; ADDRESS_BITS of the bus, at least 6.
-// One transfer takes 2 cycles; reads and writes are independent.
+// A read takes 2 cycles, a write 3; reads and writes are independent.
 module lepton_axilite #(
     parameter integer OUTPUTS = 1,
     parameter [31:0] DESIGN_ID = 32'h0,
@@ -56,7 +56,12 @@ module lepton_axilite #(
 
     logic        is_running;
     logic        is_done;
-    logic        is_write;  // address and data are both there
+    logic        is_address;  // of a write, held in `address`
+    logic        is_data;
+    logic        is_write;  // both are there
+    logic [ 3:0] address;  // of a 32-bit word
+    logic [31:0] data;
+    logic [ 3:0] strobes;
     logic        is_read;
     logic        is_started;
     logic        is_first;  // no frame has left yet
@@ -70,13 +75,12 @@ module lepton_axilite #(
     assign is_unused     = &{s_axi_awaddr, s_axi_araddr};
     assign s_axi_bresp   = 2'b00;
     assign s_axi_rresp   = 2'b00;
-    assign is_write      = s_axi_awvalid && s_axi_awready && s_axi_wvalid && s_axi_wready;
+    assign is_write      = is_address && is_data && !s_axi_bvalid;
     assign is_read       = s_axi_arvalid && s_axi_arready;
-    assign s_axi_awready = s_axi_wvalid && !s_axi_bvalid;
-    assign s_axi_wready  = s_axi_awvalid && !s_axi_bvalid;
+    assign s_axi_awready = !is_address;
+    assign s_axi_wready  = !is_data;
     assign s_axi_arready = !s_axi_rvalid;
-    assign is_started    = is_write && s_axi_awaddr[5:2] == CONTROL && s_axi_wstrb[0] && s_axi_wdata[0]
-        && !is_running;
+    assign is_started    = is_write && address == CONTROL && strobes[0] && data[0] && !is_running;
 
     // Frames that have left each output; the slowest one counts.
     logic [32*OUTPUTS-1:0] counts;
@@ -116,7 +120,7 @@ module lepton_axilite #(
             end
         end
         if (is_read && s_axi_araddr[5:2] == CONTROL && is_done) is_done <= 1'b0;
-        if (is_write && s_axi_awaddr[5:2] == FRAMES && !is_running) frames <= written;
+        if (is_write && address == FRAMES && !is_running) frames <= written;
         if (rst) begin
             start      <= 1'b0;
             is_running <= 1'b0;
@@ -129,7 +133,7 @@ module lepton_axilite #(
     always_comb begin
         written = frames;
         for (integer i = 0; i < 4; i = i + 1) begin
-            if (s_axi_wstrb[i]) written[8*i+:8] = s_axi_wdata[8*i+:8];
+            if (strobes[i]) written[8*i+:8] = data[8*i+:8];
         end
         case (s_axi_araddr[5:2])
             CONTROL:     read = {28'b0, is_done, !is_running, is_done, is_running};
@@ -146,6 +150,13 @@ module lepton_axilite #(
     end
 
     always_ff @(posedge clk) begin
+        if (!is_address) address <= s_axi_awaddr[5:2];
+        if (!is_data) begin
+            data    <= s_axi_wdata;
+            strobes <= s_axi_wstrb;
+        end
+        is_address <= is_address ? !is_write : s_axi_awvalid;
+        is_data    <= is_data ? !is_write : s_axi_wvalid;
         if (s_axi_bvalid) s_axi_bvalid <= !s_axi_bready;
         else s_axi_bvalid <= is_write;
         if (s_axi_rvalid) begin
@@ -155,6 +166,8 @@ module lepton_axilite #(
             s_axi_rdata  <= read;
         end
         if (rst) begin
+            is_address   <= 1'b0;
+            is_data      <= 1'b0;
             s_axi_bvalid <= 1'b0;
             s_axi_rvalid <= 1'b0;
         end

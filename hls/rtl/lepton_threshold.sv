@@ -163,6 +163,7 @@ module lepton_threshold #(
                     logic [ DEPTH_BITS-1:0] address;
                     logic [LANES*X_BITS-1:0] word;
                     logic                   is_reached;
+                    logic                   is_level;  // there is such a threshold
                     logic                   is_unused_word;
 
                     assign count_0        = counts[s*STAGES+:STAGES];
@@ -191,6 +192,11 @@ module lepton_threshold #(
                     );
 
                     assign tried = count_2 | (STAGES'(1) << BIT);
+                    if (LEVELS + 1 == 1 << STAGES) begin : g_all
+                        assign is_level = 1'b1;
+                    end else begin : g_some
+                        assign is_level = tried <= STAGES'(LEVELS);
+                    end
                     if (X_SIGNED != 0) begin : g_signed
                         assign is_reached = $signed(x_2) >= $signed(word[l*X_BITS+:X_BITS]);
                     end else begin : g_unsigned
@@ -204,7 +210,7 @@ module lepton_threshold #(
                             x_3     <= x_2;
                             count_1 <= count_0;
                             count_2 <= count_1;
-                            count_3 <= is_reached && tried <= STAGES'(LEVELS) ? tried : count_2;
+                            count_3 <= is_reached && is_level ? tried : count_2;
                         end
                     end
                     assign inputs[(s+1)*X_BITS+:X_BITS] = x_3;

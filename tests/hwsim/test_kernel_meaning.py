@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from lepton_edge.backends.fpga.dataflow import Actor
-from lepton_edge.backends.fpga.hls_text import _call_text, _layer_header, _word
+from lepton_edge.backends.fpga.hls_cpp import stream_word
+from lepton_edge.backends.fpga.hls_text import _call_text, _layer_header
 from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
 from tests.hwsim.kernel_samples import SAMPLES, events, inputs
@@ -92,7 +93,7 @@ def _case_text(name: str, kernel: Kernel) -> str:
     actor = Actor(name, kernel, tuple(ins), tuple(outs), name)
     header = _layer_header(actor).replace("#pragma once", "") if kernel.tables else ""
     streams = "".join(
-        f"    hls::stream<{_word(port)}> {stream}({i});\n"
+        f"    hls::stream<{stream_word(port)}> {stream}({i});\n"
         for i, (stream, port) in enumerate(
             zip((*ins, *outs), (*kernel.inputs, *kernel.outputs), strict=True)
         )

