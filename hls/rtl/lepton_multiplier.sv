@@ -78,7 +78,8 @@ module lepton_multiplier #(
                 assign lows[(j+1)*2*ROWS+:2*ROWS] = low | ((2 * ROWS)'(held[1:0]) << (2 * j));
             end else begin : g_last
                 logic [SUM_BITS+2*ROWS-1:0] whole;
-                assign whole                      = ((SUM_BITS + 2 * ROWS)'(held) << (2 * j)) | (SUM_BITS + 2 * ROWS)'(low);
+                assign whole                      = ((SUM_BITS + 2 * ROWS)'(held) << (2 * j))
+                    | (SUM_BITS + 2 * ROWS)'(low);
                 assign product                    = whole[A_BITS+B_BITS-1:0];
                 assign lows[(j+1)*2*ROWS+:2*ROWS] = low;
                 assign is_unused                  = &{whole, lows[(j+1)*2*ROWS+:2*ROWS]};

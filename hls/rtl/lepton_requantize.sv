@@ -7,7 +7,8 @@
 //   (signed); OUT_BITS; SHIFT; CHANNELS, LANES (one multiplier for all channels: CHANNELS = LANES);
 //   LOWEST, HIGHEST; IS_HALF_EVEN; MULTIPLIER_FILE, ADDEND_FILE: a word a channel group, lane l at l*M_BITS and
 //   l*SUM_BITS; USE_DSP "yes" or "no"; ROM_STYLE "auto", "block", "distributed".
-// One word a cycle. Latency: 6 cycles, 1 more with IS_HALF_EVEN, and log2 of the number of partial products.
+// One word a cycle. Latency: 5 cycles + log2(partial products + 1), rounded up, and 1 more with
+//   IS_HALF_EVEN: 6 or 7 where the factors fit a DSP block.
 // Infers: for each lane a multiplier with registered inputs and output, in pieces of 25 x 18 bits (a DSP block
 //   each), adders, two comparators; ROMs (constants where there is one group).
 module lepton_requantize #(

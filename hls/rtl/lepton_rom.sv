@@ -9,10 +9,7 @@ module lepton_rom #(
     parameter integer BITS = 8,
     parameter integer DEPTH = 2,
     parameter ROM_FILE = "",
-    // Only the attribute below reads it, and Verilator skips attributes.
-    // verilator lint_off UNUSEDPARAM
     parameter ROM_STYLE = "auto",
-    // verilator lint_on UNUSEDPARAM
     parameter integer LATENCY = 2,
     parameter integer ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
@@ -21,7 +18,16 @@ module lepton_rom #(
     input  logic [ADDRESS_BITS-1:0] address,
     output logic [        BITS-1:0] data
 );
-    (* rom_style = ROM_STYLE *)
+    // Yosys calls a ROM in LUTs "logic".
+`ifdef YOSYS
+    localparam STYLE = ROM_STYLE == "distributed" ? "logic" : ROM_STYLE;
+`else
+    // Only the attribute reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
+    localparam STYLE = ROM_STYLE;
+    // verilator lint_on UNUSEDPARAM
+`endif
+    (* rom_style = STYLE *)
     logic [BITS-1:0] memory[0:DEPTH-1];
 
     initial $readmemh(ROM_FILE, memory);

@@ -10,7 +10,8 @@
 // How: three parts work on three pixels at once, with FIFOs between them: the largest channel; exponentials and
 // their sum; quotients. A quotient is at most NUMERATOR/DENOMINATOR + 1/2, so that a restoring divider needs
 // only as many stages as that has bits.
-// Cycles: CHANNELS/LANES a pixel. Latency: 2 * CHANNELS/LANES + 19 + 2 * log2(LANES) + bits of the quotient.
+// Cycles: CHANNELS/LANES a pixel. Latency from a pixel's first word to its first output: 2 * CHANNELS/LANES + 11 +
+//   2 * log2(LANES) + bits of the quotient.
 // Infers: LANES ROMs, LANES dividers of a subtractor a bit of the quotient, two FIFOs of a pixel each.
 module lepton_softmax #(
     parameter integer X_BITS = 8,

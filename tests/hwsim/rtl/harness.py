@@ -128,8 +128,18 @@ class Leaf:
 
 
 WIDE = frozenset(
-    ("VALUE", "OFFSET", "LOWEST", "HIGHEST", "FIRST", "ZERO_A", "ZERO_B", "ZERO_POINT")
-    + ("SCALE_A", "SCALE_B")
+    [
+        "VALUE",
+        "OFFSET",
+        "LOWEST",
+        "HIGHEST",
+        "FIRST",
+        "ZERO_A",
+        "ZERO_B",
+        "ZERO_POINT",
+        "SCALE_A",
+        "SCALE_B",
+    ]
 )
 """Parameters of 64 bits; all others are integers or strings."""
 
@@ -269,7 +279,9 @@ extern "C" {{
 void* lepton_open() {{ return new Driver<Model>(streams); }}
 void lepton_close(void* driver) {{ delete static_cast<Driver<Model>*>(driver); }}
 void lepton_reset(void* driver) {{ static_cast<Driver<Model>*>(driver)->reset(); }}
-std::int64_t lepton_run(void* driver, const Job* job) {{ return static_cast<Driver<Model>*>(driver)->run(*job); }}
+std::int64_t lepton_run(void* driver, const Job* job) {{
+    return static_cast<Driver<Model>*>(driver)->run(*job);
+}}
 }}
 """
 
@@ -417,7 +429,8 @@ class Simulator:
 
         Args:
             inputs: for each input stream words [words, pieces]; a stream left out stays silent.
-            expected: for each output stream how many words shall come; a stream left out takes none.
+            expected: for each output stream how many words shall come; one left out
+                takes none.
             stall_in: chance that an input offers no word in a cycle.
             stall_out: chance that an output takes no word in a cycle.
             seed: of the stalls.

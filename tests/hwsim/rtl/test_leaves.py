@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -264,29 +267,44 @@ def stream_is_ahead(case: Case) -> bool:
     return case.leaf.parameters.get("IS_EAGER") == 1
 
 
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Case]:
-    simulate(QUICK, tmp_path_factory.mktemp("quick"))
-    return QUICK
+def problems_of(
+    name: str, cases: Mapping[str, Case], factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
+    """Simulate once, also when several processes share the tests; return what is wrong by case."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    result = root / f"rtl_{name}.json"
+    with (root / f"rtl_{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not result.exists():
+            simulate(cases, factory.mktemp(name))
+            found = {key: case.problems for key, case in cases.items()}
+            result.write_text(json.dumps(found))
+    return dict(json.loads(result.read_text()))
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Case]:
-    simulate(SLOW, tmp_path_factory.mktemp("slow"))
-    return SLOW
+def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return problems_of("quick", QUICK, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return problems_of("slow", SLOW, tmp_path_factory)
 
 
 @needs_simulator
 @pytest.mark.parametrize("name", QUICK)
-def test_leaf(quick: Mapping[str, Case], name: str) -> None:
-    assert not quick[name].problems, "\n".join(quick[name].problems)
+def test_leaf(quick: dict[str, list[str]], name: str) -> None:
+    assert not quick[name], "\n".join(quick[name])
 
 
 @needs_simulator
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
-def test_leaf_at_length(slow: Mapping[str, Case], name: str) -> None:
-    assert not slow[name].problems, "\n".join(slow[name].problems)
+def test_leaf_at_length(slow: dict[str, list[str]], name: str) -> None:
+    assert not slow[name], "\n".join(slow[name])
 
 
 def test_every_leaf_is_tried() -> None:

@@ -92,7 +92,9 @@ STREAMS = (
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Simulator]:
     folder = tmp_path_factory.mktemp("registers")
     (folder / "registers.sv").write_text(TOP)
-    design = harness.build("registers", [folder / "registers.sv", *harness.SOURCES], STREAMS, folder)
+    design = harness.build(
+        "registers", [folder / "registers.sv", *harness.SOURCES], STREAMS, folder
+    )
     yield design
     design.close()
 

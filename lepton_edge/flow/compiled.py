@@ -1,0 +1,102 @@
+"""A compiled network: run it, verify it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lepton_edge.artifact.arrays import load_arrays
+from lepton_edge.artifact.manifest import Manifest
+from lepton_edge.artifact.report import Report
+from lepton_edge.artifact.store import StoredArtifact, load_artifact, update_report
+from lepton_edge.errors import (
+    UnknownNameError,
+)
+from lepton_edge.flow.levels import require_equal, run_network, verify_levels
+from lepton_edge.flow.options import LEVELS, SOURCE_FOLDERS
+from lepton_edge.flow.samples import extended
+from lepton_edge.ir.serde import load_graph
+from lepton_edge.ir.types import Array
+from lepton_edge.progress import Progress, Silent
+
+
+def open_artifact(path: Path | str) -> Artifact:
+    """Return the artifact that ``compile_model`` wrote to ``path``."""
+    return Artifact(load_artifact(Path(path)))
+
+
+class Artifact:
+    """A compiled network."""
+
+    def __init__(self, stored: StoredArtifact) -> None:
+        self._stored = stored
+        self._report = stored.report
+
+    @property
+    def root(self) -> Path:
+        """The artifact's directory."""
+        return self._stored.root
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the artifact holds."""
+        return self._stored.manifest
+
+    @property
+    def report(self) -> Report:
+        """The figures."""
+        return self._report
+
+    def run(
+        self, inputs: Mapping[str, Array], level: str = "csim", progress: Progress | None = None
+    ) -> dict[str, Array]:
+        """Compute the network's outputs.
+
+        Args:
+            inputs: an array [N, ...] for each input of the model.
+            level: reference (the interpreter) or csim (the generated HLS source, by g++).
+            progress: told what is going on.
+        """
+        if level not in LEVELS:
+            raise UnknownNameError.of("level", level, LEVELS)
+        self._check()
+        return run_network(self.root, self.manifest, inputs, level, progress or Silent())
+
+    def verify(
+        self,
+        samples: int = 100,
+        inputs: Mapping[str, Array] | None = None,
+        levels: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Compare every level with the interpreter, bit for bit, and update the report.
+
+        Args:
+            samples: how many frames; the kept samples first, then random ones.
+            inputs: frames to use instead.
+            levels: levels to compare; all when None.
+            progress: told what is going on.
+
+        Raises:
+            VerifyError: a level differs; the report says how often.
+        """
+        for level in levels or ():
+            if level not in LEVELS:
+                raise UnknownNameError.of("level", level, LEVELS)
+        self._check()
+        network = load_graph(self.root / "graphs" / "network.npz")
+        if inputs is None:
+            kept = load_arrays(self.root / "samples.npz", self.manifest.inputs)
+            inputs = extended(kept, network, samples)
+        wanted = [level for level in levels or LEVELS if level != "reference"]
+        rows = verify_levels(self.root, self.manifest, inputs, None, wanted, progress or Silent())
+        for row in rows:
+            self._report = self._report.with_verification(row)
+        update_report(self.root, self._report)
+        require_equal(rows, str(self.root))
+        return self._report
+
+    def _check(self) -> None:
+        """See that what is about to be compiled and loaded is what compile wrote."""
+        self._stored.check_files()
+        self._stored.check_alone(*SOURCE_FOLDERS)

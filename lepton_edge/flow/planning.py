@@ -1,0 +1,129 @@
+"""From a model to a planned design: import, simplify, quantise, lower, plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lepton_edge.backends.boards import Board, load_board
+from lepton_edge.backends.fpga.design import (
+    Design,
+    make_design,
+)
+from lepton_edge.backends.fpga.folding import read_pins
+from lepton_edge.errors import (
+    UnknownNameError,
+    UnsupportedError,
+    UserError,
+)
+from lepton_edge.flow.options import DEFAULT_BOARD, CompileOptions
+from lepton_edge.flow.samples import read_samples
+from lepton_edge.frontends import import_model
+from lepton_edge.ir.graph import Graph
+from lepton_edge.ir.types import Array
+from lepton_edge.passes.base import Watcher
+from lepton_edge.passes.calibration import Observer
+from lepton_edge.passes.insert_quantizers import is_quantized
+from lepton_edge.passes.pipeline import QuantizeOptions, lower, quantize, simplify
+from lepton_edge.passes.quantization_loss import QuantizationLoss, quantization_loss
+from lepton_edge.progress import Progress
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What comes before anything is written.
+
+    Args:
+        network: the integer network.
+        samples: calibration inputs.
+        design: the planned hardware.
+        loss: what quantisation cost on the samples; None for networks quantised before.
+        doubts: what about the samples may be wrong.
+    """
+
+    network: Graph
+    samples: dict[str, Array] | None
+    design: Design
+    loss: QuantizationLoss | None
+    doubts: tuple[str, ...]
+
+
+def plan(
+    model: Path | str | Any,
+    options: CompileOptions,
+    progress: Progress,
+    watch: Watcher | None,
+    example_inputs: Sequence[Any] | None,
+) -> Planned:
+    """Turn the model into integers and plan the hardware."""
+    if options.target != "fpga":
+        raise UnknownNameError.of("target", options.target, ("fpga",))
+    board = load_board(DEFAULT_BOARD if options.board is None else options.board)
+    clock_mhz = _clock(board, options.clock_mhz)
+    pins = read_pins(Path(options.folding)) if options.folding else None
+    with progress.stage("import the model"):
+        source = _import(model, example_inputs)
+        _require_single_frames(source)
+        samples, doubts = read_samples(source, options.calibration)
+    with progress.stage("simplify"):
+        graph = simplify(source, watch)
+    with progress.stage("quantise"):
+        quantized = quantize(graph, _quantize_options(options), samples, watch)
+    with progress.stage("lower to exact integers"):
+        lowered = lower(quantized, watch)
+    with progress.stage(f"plan the hardware for {board.title}"):
+        design = make_design(
+            lowered.graph, lowered.reasons, board, clock_mhz,
+            fps=options.fps, latency_us=options.latency_us, pins=pins,
+        )  # fmt: skip
+    loss = None
+    if samples and not is_quantized(graph):
+        with progress.stage("compare the integers with the float network"):
+            loss = quantization_loss(graph, lowered.graph, samples)
+    return Planned(lowered.graph, samples, design, loss, doubts)
+
+
+def _import(model: Path | str | Any, example_inputs: Sequence[Any] | None) -> Graph:
+    if isinstance(model, Path | str):
+        return import_model(Path(model))
+    from lepton_edge.frontends.torch import import_torch
+
+    return import_torch(model, tuple(example_inputs or ()))
+
+
+def _require_single_frames(graph: Graph) -> None:
+    """Refuse a network for several frames at once, before its data is looked at."""
+    for value in graph.inputs:
+        shape = graph.types[value].shape
+        if shape[:1] != (1,) and len(shape) > 1:
+            raise UnsupportedError(
+                f"input {value!r} has shape {list(shape)}; an accelerator takes one frame at once",
+                where=graph.name,
+                hint="export the model with batch size 1 (or a dynamic batch)",
+            )
+
+
+def _clock(board: Board, wanted: float | None) -> float:
+    if wanted is None:
+        return board.clock_mhz
+    if wanted > board.max_clock_mhz:
+        raise UserError(
+            f"{wanted:g} MHz is beyond the {board.max_clock_mhz:g} MHz that {board.title} is "
+            "expected to reach",
+            hint=f"use --clock-mhz {board.clock_mhz:g}, or leave it out",
+        )
+    return wanted
+
+
+def _quantize_options(options: CompileOptions) -> QuantizeOptions:
+    observers = {observer.value: observer for observer in Observer}
+    if options.observer not in observers:
+        raise UnknownNameError.of("observer", options.observer, observers)
+    modes = ("auto", "none", "int8")
+    if options.quantize not in modes:
+        raise UnknownNameError.of("quantisation", options.quantize, modes)
+    return QuantizeOptions(
+        options.quantize, observers[options.observer], options.equalize, options.correct_bias
+    )
