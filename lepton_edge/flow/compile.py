@@ -69,9 +69,10 @@ def compile_model(
             )
         )
         levels = LEVELS[1:] if options.csim else ()
+        manifest = manifest_of(network, design, options)
         rows = verify_levels(
             writer.root,
-            manifest_of(network, design, options),
+            manifest,
             samples,
             options.samples,
             levels,
@@ -80,7 +81,7 @@ def compile_model(
         for row in rows:
             report = report.with_verification(row)
         require_equal(rows, str(output))
-        stored = writer.commit(manifest_of(network, design, options), report)
+        stored = writer.commit(manifest, report)
     return Artifact(stored)
 
 

@@ -7,9 +7,6 @@ from pathlib import Path
 from lepton_edge.errors import ImportModelError
 from lepton_edge.ir.graph import Graph
 
-SUFFIXES = (".onnx", ".pt2")
-"""File name endings that ``import_model`` reads."""
-
 
 def import_model(path: Path) -> Graph:
     """Read a model file by the ending of its name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -144,10 +144,6 @@ class QuantType:
         """Return the float32 reals that ``codes`` stand for."""
         centred = codes.astype(np.int64) - self.zero_along(codes.ndim)
         return np.asarray(centred * self.scale_along(codes.ndim), np.float32)
-
-    def per_tensor(self) -> QuantType:
-        """Return this type without an axis; only for types that have one scale."""
-        return replace(self, axis=None)
 
     def __str__(self) -> str:
         kind = f"{'q' if self.signed else 'uq'}{self.bits}{'n' if self.narrow else ''}"

@@ -10,7 +10,7 @@ from lepton_edge.artifact.report import Evidence, FallbackRow, LayerRow, Metric
 from lepton_edge.backends.boards import Board, Resources
 from lepton_edge.backends.fpga.dataflow import Dataflow
 from lepton_edge.backends.fpga.folding import Goal, Pins, budget_of, plan
-from lepton_edge.backends.fpga.hls_text import HlsOptions, project_files
+from lepton_edge.backends.fpga.hls_text import HlsOptions, board_files, network_files
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, WidthConverter
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.backends.fpga.lower import lower_dataflow
@@ -86,10 +86,12 @@ def make_design(
         if goal != Goal():
             error.hint += f"; {_best(lowered, board, clock_mhz, pins)}"
         raise
-    anonymous = project_files(dataflow, HlsOptions(board, clock_mhz, 0))
+    files = network_files(dataflow)
+    # The identity is a hash of the project without it; only the board's files are written twice.
+    anonymous = {**files, **board_files(dataflow, HlsOptions(board, clock_mhz, 0))}
     digest = hashlib.sha256("\0".join(f"{k}\0{v}" for k, v in sorted(anonymous.items())).encode())
     design_id = int(digest.hexdigest()[:8], 16)
-    files = project_files(dataflow, HlsOptions(board, clock_mhz, design_id))
+    files |= board_files(dataflow, HlsOptions(board, clock_mhz, design_id))
     return Design(regions, dataflow, board, clock_mhz, design_id, files)
 
 

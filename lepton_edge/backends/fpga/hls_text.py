@@ -47,14 +47,25 @@ class HlsOptions:
 
 def project_files(dataflow: Dataflow, options: HlsOptions) -> dict[str, str]:
     """Return the files of the HLS project by path, relative to its root."""
+    return {**network_files(dataflow), **board_files(dataflow, options)}
+
+
+def board_files(dataflow: Dataflow, options: HlsOptions) -> dict[str, str]:
+    """Return the files that name the board, the clock or the design's identity."""
+    return {
+        f"src/{dataflow.name}.cpp": _top_source(dataflow, options),
+        "run_hls.tcl": _tcl(dataflow, options),
+        "README.md": _readme(dataflow, options),
+    }
+
+
+def network_files(dataflow: Dataflow) -> dict[str, str]:
+    """Return the files that follow from the planned network alone: weights are most of them."""
     name = dataflow.name
     files = {
         f"src/{name}.hpp": _top_header(dataflow),
-        f"src/{name}.cpp": _top_source(dataflow, options),
         "sim/csim.cpp": bridge_source(dataflow),
         f"testbench/{name}_tb.cpp": testbench_source(dataflow),
-        "run_hls.tcl": _tcl(dataflow, options),
-        "README.md": _readme(dataflow, options),
     }
     for actor in dataflow.actors:
         if actor.kernel.tables:

@@ -7,7 +7,7 @@ what a streaming accelerator cannot (a transpose), and computes float functions 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lepton_edge.errors import UnsupportedError
@@ -178,8 +178,8 @@ def _bypass(graph: Graph, before: Sequence[Node], after: Sequence[Node]) -> list
     return [v for v in graph.types if v in early and v in wanted]
 
 
-def _unique(values: object) -> list[str]:
-    return list(dict.fromkeys(values))  # type: ignore[call-overload]
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
 
 
 def extract(
