@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lepton_edge.backends.fpga.rtl_text import literal
+
 HERE = Path(__file__).resolve().parent
 RTL = HERE.parents[2] / "hls" / "rtl"
 SOURCES = tuple(sorted(RTL.glob("*.sv")))
@@ -56,17 +58,6 @@ def unpack(words: NDArray[np.uint32], bits: int, lanes: int, is_signed: bool) ->
     if is_signed:
         weights[-1] = -weights[-1]
     return np.asarray((as_bits * weights).sum(axis=2))
-
-
-def memory_text(codes: NDArray[np.int64], bits: int) -> str:
-    """Return codes [words, lanes] as the text of a $readmemh file."""
-    width = bits * int(np.prod(codes.shape[1:], dtype=int))
-    words = pack(codes.reshape(len(codes), -1), bits)
-    lines = []
-    for word in words:
-        number = int.from_bytes(word.tobytes(), "little")
-        lines.append(f"{number:0{-(-width // 4)}x}")
-    return "\n".join(lines) + "\n"
 
 
 # -- designs ------------------------------------------------------------------------------------
@@ -125,34 +116,6 @@ class Leaf:
     files: Mapping[str, str] = field(default_factory=dict)
     ties: Mapping[str, str] = field(default_factory=dict)
     opens: Mapping[str, int] = field(default_factory=dict)
-
-
-WIDE = frozenset(
-    [
-        "VALUE",
-        "OFFSET",
-        "LOWEST",
-        "HIGHEST",
-        "FIRST",
-        "ZERO_A",
-        "ZERO_B",
-        "ZERO_POINT",
-        "SCALE_A",
-        "SCALE_B",
-    ]
-)
-"""Parameters of 64 bits; all others are integers or strings."""
-
-
-def literal(name: str, value: int | str) -> str:
-    """Return a parameter's value as SystemVerilog."""
-    if isinstance(value, str):
-        return f'"{value}"'
-    if name not in WIDE:
-        return str(value)
-    if value == -(1 << 63):
-        return "64'sh8000000000000000"
-    return f"{'-' if value < 0 else ''}64'sd{abs(value)}"
 
 
 def instance_text(leaf: Leaf, signals: Mapping[str, str]) -> str:

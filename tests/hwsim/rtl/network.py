@@ -110,6 +110,7 @@ def build_network(dataflow: Dataflow, folder: Path) -> Simulator:
     top = folder / f"{TOP}.sv"
     top.write_text(network.text)
     for name, text in network.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     return build(TOP, [top, *SOURCES], network.streams, folder)
 

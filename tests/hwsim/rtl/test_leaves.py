@@ -211,6 +211,7 @@ def simulate(cases: Mapping[str, Case], folder: Path) -> None:
     (folder / "bench.sv").write_text(text)
     for case in cases.values():
         for file, content in case.leaf.files.items():
+            (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(content)
     design = harness.build("bench", [folder / "bench.sv", *harness.SOURCES], streams, folder)
     sent = {f"{n}__{s}": words for n, case in cases.items() for s, words in case.sent.items()}

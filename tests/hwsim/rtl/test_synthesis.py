@@ -28,6 +28,7 @@ def cells_of(leaf: harness.Leaf, folder: Path, options: str = "") -> dict[str, i
     text, _ = harness.bench([leaf])
     (folder / "bench.sv").write_text(text)
     for file, content in leaf.files.items():
+        (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_text(content)
     for source in harness.SOURCES:
         shutil.copy(source, folder)

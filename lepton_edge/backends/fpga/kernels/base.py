@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -117,6 +117,54 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """Constants of an RTL module, which it reads by ``$readmemh``.
+
+    Args:
+        parameter: the module's parameter that takes the file's name.
+        name: what it holds; becomes part of the file's name.
+        banks: int64 [words, lanes] each. One bank is one file; of several the parameter takes the
+            stem, to which the module appends ``_00.mem``, ``_01.mem`` and so on.
+        bits: of an element, 1..64.
+    """
+
+    parameter: str
+    name: str
+    banks: tuple[Array, ...]
+    bits: int
+
+    @classmethod
+    def of(cls, parameter: str, table: Table) -> Memory:
+        """Return a table's words as a memory."""
+        words = table.array.reshape(len(table.array), -1)
+        return cls(parameter, table.name, (words,), table.elem.bits)
+
+
+@dataclass(frozen=True)
+class Module:
+    """The RTL of a kernel: an instance of a module in ``hls/rtl``.
+
+    Args:
+        name: of the module.
+        parameters: by name, without the memory files; those in WIDE_PARAMETERS are 64 bits wide.
+        inputs: prefixes of the input streams' ports, in the order of ``Kernel.inputs``.
+        outputs: the same for the outputs.
+        memories: the constants.
+    """
+
+    name: str
+    parameters: Mapping[str, int | str]
+    inputs: tuple[str, ...] = ("in_",)
+    outputs: tuple[str, ...] = ("out_",)
+    memories: tuple[Memory, ...] = ()
+
+
+def typed(prefix: str, elem: Elem) -> dict[str, int]:
+    """Return the parameters that tell a module the type of a stream's elements."""
+    return {f"{prefix}_BITS": elem.bits, f"{prefix}_SIGNED": int(elem.signed)}
+
+
+@dataclass(frozen=True)
 class Kernel:
     """A streaming actor. Subclasses are frozen dataclasses of geometry, folding and constants.
 
@@ -183,6 +231,11 @@ class Kernel:
     @property
     def call(self) -> Call:
         """The HLS call."""
+        raise NotImplementedError
+
+    @property
+    def module(self) -> Module:
+        """The RTL instance."""
         raise NotImplementedError
 
     @property

@@ -13,12 +13,14 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    Module,
     Port,
     as_frames,
     control,
     divisors,
     flat,
     memory,
+    typed,
 )
 from lepton_edge.backends.fpga.kernels.matrix_vector import multiplier_cost
 from lepton_edge.ir.types import Array
@@ -70,6 +72,12 @@ class Join(Kernel):
             yield replace(self, lanes=lanes)
 
     @property
+    def type_parameters(self) -> dict[str, int | str]:
+        """The module parameters that these kernels share."""
+        types = {**typed("A", self.a), **typed("B", self.b), "OUT_BITS": self.out.bits}
+        return {**types, "LANES": self.lanes}
+
+    @property
     def type_arguments(self) -> tuple[str | int, ...]:
         """The first template arguments."""
         return (self.a.c_type, self.b.c_type, self.out.c_type, self.lanes)
@@ -102,6 +110,12 @@ class ScaledAdd(Join):
         return Call(
             "elementwise.hpp", "scaled_add", template, (self.scale_a, self.scale_b, self.offset)
         )
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        scales = {"SCALE_A": self.scale_a, "SCALE_B": self.scale_b, "OFFSET": self.offset}
+        return Module("lepton_scaled_add", {**self.type_parameters, **scales}, ("a_", "b_"))
 
     @property
     def summary(self) -> str:
@@ -150,6 +164,15 @@ class Multiply(Join):
         return Call(
             "elementwise.hpp", "multiply", (*self.type_arguments, self.outputs[0].words), scalars
         )
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        parameters = {**self.type_parameters, "ZERO_A": self.zero_a, "ZERO_B": self.zero_b}
+        if self.is_spread:
+            parameters |= {"CHANNELS": self.channels, "PIXELS": self.pixels}
+            return Module("lepton_multiply_channels", parameters, ("a_", "b_"))
+        return Module("lepton_multiply", parameters, ("a_", "b_"))
 
     @property
     def summary(self) -> str:

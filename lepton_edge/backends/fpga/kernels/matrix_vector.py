@@ -14,6 +14,8 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    Memory,
+    Module,
     Port,
     Table,
     as_frames,
@@ -22,6 +24,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     flat,
     grouped,
     memory,
+    typed,
 )
 from lepton_edge.ir.ops.linear import exact_matmul
 from lepton_edge.ir.types import Array
@@ -161,6 +164,12 @@ class MatrixVector(Kernel):
         return Call("mvu.hpp", "matrix_vector", (*types, *geometry, _cpp_bool(self.is_dsp)))
 
     @property
+    def module(self) -> Module:
+        """See Kernel."""
+        shape = {"ROWS": self.rows, "COLS": self.columns, "PE": self.pe, "SIMD": self.simd}
+        return Module("lepton_mvu", {**shape, **_types(self)}, memories=_memories(self))
+
+    @property
     def summary(self) -> str:
         """See Kernel."""
         return (
@@ -266,12 +275,29 @@ class Depthwise(Kernel):
         return Call("depthwise.hpp", "depthwise", (*types, *geometry, _cpp_bool(self.is_dsp)))
 
     @property
+    def module(self) -> Module:
+        """See Kernel."""
+        shape = {"CHANNELS": self.channels, "PE": self.pe, "TAPS": self.taps}
+        return Module("lepton_depthwise", {**shape, **_types(self)}, memories=_memories(self))
+
+    @property
     def summary(self) -> str:
         """See Kernel."""
         return (
             f"depthwise sums of {self.taps} taps for {self.channels} channels at {self.pixels} "
             f"pixels, {self.pe} channels at once"
         )
+
+
+def _types(kernel: MatrixVector | Depthwise) -> dict[str, int | str]:
+    """Return the parameters of types and arithmetic that both modules have."""
+    bits = {"W_BITS": kernel.weight_elem.bits, "OUT_BITS": kernel.acc.bits}
+    return {**typed("X", kernel.x), **bits, "USE_DSP": "yes" if kernel.is_dsp else "no"}
+
+
+def _memories(kernel: MatrixVector | Depthwise) -> tuple[Memory, ...]:
+    weights, bias = kernel.tables
+    return Memory.of("WEIGHTS_FILE", weights), Memory.of("BIAS_FILE", bias)
 
 
 def _cpp_bool(value: bool) -> str:

@@ -14,6 +14,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    Module,
     Port,
     common_divisors,
     control,
@@ -79,6 +80,12 @@ class Fork(Stream):
         return Call("fork.hpp", "fork", (self.x.c_type, self.lanes, self.inputs[0].words))
 
     @property
+    def module(self) -> Module:
+        """See Kernel."""
+        bits = {"BITS": self.inputs[0].width}
+        return Module("lepton_fork", bits, outputs=("out0_", "out1_"))
+
+    @property
     def summary(self) -> str:
         """See Kernel."""
         return f"two copies of {self.elements} elements"
@@ -123,6 +130,12 @@ class WidthConverter(Stream):
         """See Kernel."""
         template = (self.x.c_type, self.lanes, self.out_lanes, self.elements)
         return Call("width.hpp", "convert_width", template)
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        lanes = {"IN_LANES": self.lanes, "OUT_LANES": self.out_lanes}
+        return Module("lepton_width", {"X_BITS": self.x.bits, **lanes})
 
     @property
     def summary(self) -> str:
@@ -197,6 +210,12 @@ class Concat(Kernel):
         return Call("concat.hpp", "concat", (self.x.c_type, self.lanes, self.blocks, *words))
 
     @property
+    def module(self) -> Module:
+        """See Kernel."""
+        words = {"WORDS_A": self.block_a // self.lanes, "WORDS_B": self.block_b // self.lanes}
+        return Module("lepton_concat", {"BITS": self.outputs[0].width, **words}, ("a_", "b_"))
+
+    @property
     def summary(self) -> str:
         """See Kernel."""
         return f"{self.blocks} times {self.block_a} elements of a, then {self.block_b} of b"
@@ -266,6 +285,13 @@ class Slice(Kernel):
         return Call("slice.hpp", "slice", (self.x.c_type, self.lanes, self.blocks, *words))
 
     @property
+    def module(self) -> Module:
+        """See Kernel."""
+        words = {"WORDS": self.block, "BEGIN": self.begin, "END": self.end}
+        parameters = {name: count // self.lanes for name, count in words.items()}
+        return Module("lepton_slice", {"BITS": self.outputs[0].width, **parameters})
+
+    @property
     def summary(self) -> str:
         """See Kernel."""
         return f"elements {self.begin}..{self.end - 1} of {self.blocks} blocks of {self.block}"
@@ -315,6 +341,20 @@ class AxisEnd(Stream):
         )
         function = "axis_to_stream" if self.is_input else "stream_to_axis"
         return Call("stream_io.hpp", function, template)
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        parameters = {
+            "LANES": self.lanes,
+            "X_BITS": self.x.bits,
+            "BYTES": self.x.num_bytes,
+            "WORDS": self.inputs[0].words,
+        }
+        if self.is_input:
+            return Module("lepton_axis_in", parameters, ("axis_t",))
+        parameters["X_SIGNED"] = int(self.x.signed)
+        return Module("lepton_axis_out", parameters, outputs=("axis_t",))
 
     @property
     def summary(self) -> str:

@@ -11,12 +11,14 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    Module,
     Port,
     as_frames,
     control,
     divisors,
     flat,
     memory,
+    typed,
 )
 from lepton_edge.ir.types import Array
 
@@ -109,6 +111,16 @@ class Pool(Kernel):
             geometry = (self.channels, self.pe, self.taps, self.pixels)
         scalars = () if self.is_max else (self.offset,)
         return Call("pool.hpp", function, (*types, *geometry), scalars)
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        types = {**typed("X", self.x), "OUT_BITS": self.acc.bits}
+        shape = {"PE": self.pe, "IS_MAX": int(self.is_max), "OFFSET": self.offset}
+        if self.is_global:
+            shape |= {"CHANNELS": self.channels, "PIXELS": self.taps}
+            return Module("lepton_global_pool", {**types, **shape})
+        return Module("lepton_pool", {**types, **shape, "TAPS": self.taps})
 
     @property
     def summary(self) -> str:

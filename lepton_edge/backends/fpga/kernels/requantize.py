@@ -13,6 +13,8 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    Memory,
+    Module,
     Port,
     Table,
     as_frames,
@@ -21,9 +23,13 @@ from lepton_edge.backends.fpga.kernels.base import (
     flat,
     grouped,
     memory,
+    typed,
 )
 from lepton_edge.ir.ops.quantized import Rounding
 from lepton_edge.ir.types import Array, bits_for_range
+
+PARALLEL_LEVELS = 15
+"""Thresholds that the threshold kernels (C++ and RTL) compare at once; more are searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +79,11 @@ class ChannelMap(Kernel):
     def _period(self, params: Array) -> int:
         """Channels after which parameters repeat, as the kernels' template wants them."""
         return self.lanes if len(params) == 1 else self.channels
+
+    def _parameters(self, is_shared: bool) -> dict[str, int | str]:
+        """The module parameters that these kernels share; shared constants make one group."""
+        shape = {"CHANNELS": self.lanes if is_shared else self.channels, "LANES": self.lanes}
+        return {**typed("X", self.x), "OUT_BITS": self.out.bits, **shape}
 
     def _pixels(self, array: Array) -> Array:
         return as_frames(array, self.pixels, self.channels)
@@ -165,6 +176,22 @@ class Requantize(ChannelMap):
         return Call("requantize.hpp", function, template, (self.lowest, self.highest))
 
     @property
+    def module(self) -> Module:
+        """See Kernel."""
+        multiplier, addend = self.tables
+        parameters = {
+            **self._parameters(self._shared),
+            "M_BITS": multiplier.elem.bits,
+            "SUM_BITS": addend.elem.bits,
+            "SHIFT": self.shift,
+            "IS_HALF_EVEN": int(self.rounding is Rounding.HALF_EVEN and self.shift > 0),
+            "LOWEST": self.lowest,
+            "HIGHEST": self.highest,
+        }
+        memories = Memory.of("MULTIPLIER_FILE", multiplier), Memory.of("ADDEND_FILE", addend)
+        return Module("lepton_requantize", parameters, memories=memories)
+
+    @property
     def summary(self) -> str:
         """See Kernel."""
         return (
@@ -200,7 +227,7 @@ class Threshold(ChannelMap):
     def resources(self) -> Resources:
         """See Kernel: few levels are compared at once; many by a pipelined binary search."""
         groups = max(1, len(self.thresholds) // self.lanes)
-        if self.levels <= 15:
+        if self.levels <= PARALLEL_LEVELS:
             compare = self.lanes * self.levels * self.x.bits
             words = memory(self.lanes * self.levels * self.x.bits, groups)
             return words + Resources(lut=compare, ff=self.lanes * self.x.bits) + control(groups)
@@ -233,6 +260,32 @@ class Threshold(ChannelMap):
         words = self.outputs[0].words
         template = (self.x.c_type, self.out.c_type, self.levels, period, self.lanes, words)
         return Call("threshold.hpp", "threshold", template, (self.lowest,))
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        (table,) = self.tables
+        shared = self._parameters(len(self.thresholds) == 1)
+        parameters = {**shared, "LEVELS": self.levels, "LOWEST": self.lowest}
+        words = table.array.reshape(-1, self.levels, self.lanes)
+        banks = (
+            tuple(self._searched(words))
+            if self.levels > PARALLEL_LEVELS
+            else (words.reshape(len(words), -1),)
+        )
+        memory = Memory("ROM_FILE", table.name, banks, table.elem.bits)
+        return Module("lepton_threshold", parameters, memories=(memory,))
+
+    def _searched(self, words: Array) -> Iterator[Array]:
+        """Yield the thresholds that each stage of a binary search compares with.
+
+        Args:
+            words: int64 [groups, levels, lanes].
+        """
+        stages = self.levels.bit_length()
+        for stage in range(stages):
+            index = (2 * np.arange(1 << stage) + 1) * (1 << (stages - 1 - stage)) - 1
+            yield words[:, np.minimum(index, self.levels - 1)].reshape(-1, self.lanes)
 
     @property
     def summary(self) -> str:
@@ -292,6 +345,14 @@ class Lookup(ChannelMap):
             self.outputs[0].words,
         )
         return Call("lookup.hpp", "lookup", template, (self.first,))
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        shared = self._parameters(len(self.table) == 1)
+        parameters = {**shared, "ENTRIES": self.entries, "FIRST": self.first}
+        memories = (Memory.of("ROM_FILE", self.tables[0]),)
+        return Module("lepton_lookup", parameters, memories=memories)
 
     @property
     def summary(self) -> str:

@@ -13,6 +13,8 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    Memory,
+    Module,
     Port,
     Table,
     as_frames,
@@ -20,6 +22,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     divisors,
     flat,
     memory,
+    typed,
 )
 from lepton_edge.ir.types import Array
 
@@ -81,6 +84,13 @@ class ArgMax(Kernel):
         """See Kernel."""
         template = (self.x.c_type, self.out.c_type, self.channels, self.lanes, self.pixels)
         return Call("argmax.hpp", "argmax", template)
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        shape = {"CHANNELS": self.channels, "LANES": self.lanes}
+        parameters = {**typed("X", self.x), "OUT_BITS": self.out.bits, **shape}
+        return Module("lepton_argmax", parameters)
 
     @property
     def summary(self) -> str:
@@ -189,6 +199,26 @@ class Softmax(Kernel):
         )
         scalars = (*self.ratio, self.zero_point, *self.bounds)
         return Call("softmax.hpp", "softmax", template, scalars)
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        bits = int(self.table.max()).bit_length()
+        parameters = {
+            **typed("X", self.x),
+            "OUT_BITS": self.out.bits,
+            "EXP_BITS": bits,
+            "CHANNELS": self.channels,
+            "LANES": self.lanes,
+            "ENTRIES": len(self.table),
+            "NUMERATOR": self.ratio[0],
+            "DENOMINATOR": self.ratio[1],
+            "ZERO_POINT": self.zero_point,
+            "LOWEST": self.bounds[0],
+            "HIGHEST": self.bounds[1],
+        }
+        memory = Memory("ROM_FILE", "exponentials", (self.table.reshape(-1, 1),), bits)
+        return Module("lepton_softmax", parameters, memories=(memory,))
 
     @property
     def summary(self) -> str:

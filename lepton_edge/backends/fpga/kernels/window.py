@@ -13,6 +13,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    Module,
     Port,
     as_frames,
     control,
@@ -67,6 +68,17 @@ class Pixels(Kernel):
     def shape_arguments(self) -> tuple[str | int, ...]:
         """The first template arguments that these kernels share."""
         return (self.x.c_type, self.lanes, self.channels, self.height, self.width)
+
+    @property
+    def shape_parameters(self) -> dict[str, int | str]:
+        """The module parameters that these kernels share."""
+        return {
+            "X_BITS": self.x.bits,
+            "LANES": self.lanes,
+            "CHANNELS": self.channels,
+            "HEIGHT": self.height,
+            "WIDTH": self.width,
+        }
 
     def _pixels(self, array: Array) -> Array:
         return as_frames(array, self.height, self.width, self.channels)
@@ -167,6 +179,18 @@ class SlidingWindow(Pixels):
         return Call("window.hpp", name, (*self.shape_arguments, *geometry))
 
     @property
+    def module(self) -> Module:
+        """See Kernel."""
+        parameters = {**self.shape_parameters, "IS_CHANNELWISE": int(self.is_channelwise)}
+        for name, (along_h, along_w) in (
+            ("KERNEL", self.kernel),
+            ("STRIDE", self.strides),
+            ("DILATION", self.dilations),
+        ):
+            parameters |= {f"{name}_H": along_h, f"{name}_W": along_w}
+        return Module("lepton_window", parameters)
+
+    @property
     def summary(self) -> str:
         """See Kernel."""
         shape = text_shape((self.height, self.width, self.channels))
@@ -226,6 +250,13 @@ class Padding(Pixels):
     def call(self) -> Call:
         """See Kernel."""
         return Call("pad.hpp", "pad", (*self.shape_arguments, *self.pads), (self.value,))
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        pads = dict(zip(("TOP", "LEFT", "BOTTOM", "RIGHT"), self.pads, strict=True))
+        more = {"VALUE": self.value, "IS_EAGER": 0}
+        return Module("lepton_pad", {**self.shape_parameters, **pads, **more})
 
     @property
     def summary(self) -> str:
@@ -291,6 +322,16 @@ class Stretch(Pixels):
         name = "repeat_nearest" if self.fill is None else "insert_zeros"
         scalars = () if self.fill is None else (self.fill,)
         return Call("stretch.hpp", name, (*self.shape_arguments, *self.factors), scalars)
+
+    @property
+    def module(self) -> Module:
+        """See Kernel."""
+        factors = {"FACTOR_H": self.factors[0], "FACTOR_W": self.factors[1]}
+        parameters = {**self.shape_parameters, **factors}
+        if self.fill is None:
+            del parameters["HEIGHT"]  # rows are repeated as they come
+            return Module("lepton_repeat_nearest", parameters)
+        return Module("lepton_insert_zeros", {**parameters, "VALUE": self.fill})
 
     @property
     def summary(self) -> str:
