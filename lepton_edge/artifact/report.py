@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
+from functools import reduce
 from typing import Any
 
 from lepton_edge.artifact.document import Document, dump, is_number, parse
@@ -127,6 +129,14 @@ class Report:
     def with_verification(self, row: VerificationRow) -> Report:
         """Return this report with ``row`` in the place of the one of the same level."""
         return replace(self, verification=_put(self.verification, row, lambda r: r.level))
+
+    def with_rows(self, rows: Iterable[VerificationRow]) -> Report:
+        """Return this report with every row in the place of the one of its level."""
+        return reduce(Report.with_verification, rows, self)
+
+    def with_metrics(self, metrics: Iterable[Metric]) -> Report:
+        """Return this report with every metric in the place of the one of its name."""
+        return reduce(Report.with_metric, metrics, self)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -22,7 +22,7 @@ from lepton_edge.errors import (
 )
 
 TARGETS, LATER_TARGETS = ("fpga",), ("arm", "cuda", "cpu")
-LEVELS, LATER_LEVELS = ("reference", "csim"), ("rtl", "device")
+LEVELS, LATER_LEVELS = ("reference", "csim", "rtl"), ("device",)
 
 app = typer.Typer(
     name="lepton-edge",
@@ -199,10 +199,14 @@ def run(
     input_: Annotated[
         Path, typer.Option("--input", "-i", metavar="FILE", help="Inputs: .npz or .npy.")
     ],
-    level: Annotated[str, typer.Option(metavar="NAME", help="reference or csim.")] = "csim",
+    level: Annotated[str, typer.Option(metavar="NAME", help="reference, csim or rtl.")] = "csim",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the outputs: .npz or .npy."),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write waveforms (.vcd) of level rtl, of two frames."),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -221,7 +225,7 @@ def run(
     inputs = load_arrays(input_, opened.manifest.inputs)
     if output is not None:
         check_output(output, len(opened.manifest.outputs))
-    outputs = opened.run(inputs, level=level, progress=out.progress)
+    outputs = opened.run(inputs, level=level, progress=out.progress, trace=trace)
     if output is not None:
         save_arrays(output, outputs)
     out.show(render.run_document(outputs, level, output), render.ran(outputs, level, output))

@@ -50,7 +50,7 @@ def stage_saver(root: Path) -> Watcher:
 
 
 def write_design(root: Path, network: Graph, design: Design) -> None:
-    """Write the graphs and the HLS project."""
+    """Write the graphs, the HLS project and the RTL project."""
     graphs = root / "graphs"
     graphs.mkdir()
     regions = design.regions
@@ -58,10 +58,11 @@ def write_design(root: Path, network: Graph, design: Design) -> None:
     for name, graph in {"network": network, **parts}.items():
         save_graph(graph, graphs / f"{name}.npz")
     (graphs / "network.txt").write_text(to_text(network), encoding="utf-8")
-    for path, text in design.files.items():
-        target = root / "hls" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+    for project, files in (("hls", design.files), ("rtl", design.rtl.files)):
+        for path, text in files.items():
+            target = root / project / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
 
 
 def write_vectors(root: Path, design: Design, samples: Mapping[str, Array]) -> None:
@@ -102,8 +103,9 @@ def _ports(design: Design) -> dict[str, list[dict[str, Any]]]:
     dataflow, core = design.dataflow, design.regions.core
     return {
         side: [
-            asdict(PortSpec(name, value, port_dtype(ends[name][1]).str, ends[name][1].elements))
+            asdict(PortSpec(name, value, port_dtype(port).str, port.elements, port.lanes))
             for name, value in zip(names, values, strict=True)
+            for _, port in [ends[name]]
         ]
         for side, names, values, ends in (
             ("inputs", dataflow.ports_in, core.inputs, dataflow.reader),

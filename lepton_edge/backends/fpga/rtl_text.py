@@ -7,15 +7,16 @@ form of the same design, so that the same driver runs both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
 from lepton_edge.backends.fpga.hls_cpp import all_ports, safe_comment
-from lepton_edge.backends.fpga.kernels.base import Memory, Module, Port
+from lepton_edge.backends.fpga.kernels.base import Memory, Module
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
+from lepton_edge.backends.fpga.rtl_sim_text import bridge_text, top_pins
 from lepton_edge.data import data_dir
 from lepton_edge.ir.types import Array
 
@@ -51,9 +52,14 @@ def rtl_project(dataflow: Dataflow, design_id: int) -> RtlProject:
         dataflow: folded and connected, with FIFO depths.
         design_id: 32-bit identity of the design, readable over AXI-Lite.
     """
-    files = {f"{dataflow.name}.sv": _top_text(dataflow, design_id)}
-    for path in sorted((data_dir("hls") / "rtl").glob("*.sv")):
-        files[f"{KERNELS}/{path.name}"] = path.read_text(encoding="utf-8")
+    files = {
+        f"{dataflow.name}.sv": _top_text(dataflow, design_id),
+        "sim/bridge.cpp": bridge_text(dataflow.name, top_pins(dataflow)),
+    }
+    rtl = data_dir("hls") / "rtl"
+    for folder, paths in ((KERNELS, rtl.glob("*.sv")), ("sim", rtl.glob("sim/*.hpp"))):
+        for path in sorted(paths):
+            files[f"{folder}/{path.name}"] = path.read_text(encoding="utf-8")
     for actor in dataflow.actors:
         files |= memory_files(actor.name, actor.kernel.module)
     return RtlProject(dataflow.name, files)
@@ -282,9 +288,3 @@ def _ends(dataflow: Dataflow, prefix: str, stream: str, end: str) -> dict[str, s
             f"{prefix}{part}": f"{stream}_T{part.upper()}" for part in ("data", "valid", "ready")
         }
     return stream_ports(prefix, f"{stream}__{end}")
-
-
-def top_streams(dataflow: Dataflow) -> Iterator[tuple[str, Port, bool]]:
-    """Yield the top's AXI-Streams: name, port, and whether it is an input."""
-    for name, port in all_ports(dataflow):
-        yield name, port, name in dataflow.ports_in

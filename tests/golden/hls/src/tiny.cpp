@@ -1,9 +1,9 @@
-// small: a streaming accelerator
+// tiny: a streaming accelerator
 // for PYNQ-Z2 at 100 MHz.
 //
 // Every layer is an actor of its own; all work at the same time on what streams through them.
 // Planned: 324 cycles a frame, set by block_conv_window.
-#include "small.hpp"
+#include "tiny.hpp"
 
 #include "lepton/argmax.hpp"
 #include "lepton/elementwise.hpp"
@@ -162,7 +162,7 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
     lepton::stream_to_axis<ap_uint<2>, 1, 1, 8, 1>(best_out, best_out1, frames);
 }
 
-void small(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0, hls::stream<ap_axiu<16, 0, 0, 0>>& side_in1,
+void tiny(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0, hls::stream<ap_axiu<16, 0, 0, 0>>& side_in1,
         hls::stream<ap_axiu<16, 0, 0, 0>>& lookup_out0, hls::stream<ap_axiu<8, 0, 0, 0>>& best_out1,
         unsigned frames, unsigned& design_id) {
 #pragma HLS interface axis port=image_in0
