@@ -76,7 +76,9 @@ def compile_with(command: list[str], root: Path, scratch: Path, log: Path) -> No
     run_or_fail(command, root, log, timeout_s=TIMEOUT_S, environment={"TMPDIR": str(scratch)})
     if not Path(command[-1]).is_file():
         raise ToolFailedError(
-            f"{command[0]} ended with status 0, but wrote no output", where=str(root)
+            f"{command[0]} ended with status 0, but wrote no output",
+            where=str(root),
+            hint="see `lepton-edge doctor`",
         )
 
 
