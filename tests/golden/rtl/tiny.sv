@@ -2,7 +2,7 @@
 //
 // Every layer is an instance of its own; all work at the same time on what streams through them.
 // The modules are in kernels/, their constants in memory/. Run tools in this folder.
-// Planned: 324 cycles a frame, set by block_conv_window.
+// Planned: 288 cycles a frame, set by block_conv_window.
 module tiny (
     input logic ap_clk,
     input logic ap_rst_n,
@@ -176,7 +176,7 @@ module tiny (
     logic image_in0_reader_fork_a_x1__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(2)
+        .DEPTH(8)
     ) u_image_in0_reader_fork_a_x1_fifo (
         .clk(clk),
         .rst(rst),
@@ -218,7 +218,7 @@ module tiny (
     logic block_conv_window_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(2)
+        .DEPTH(6)
     ) u_block_conv_window_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -281,7 +281,7 @@ module tiny (
     logic block_conv_q_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(24)
+        .DEPTH(11)
     ) u_block_conv_q_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -302,7 +302,7 @@ module tiny (
     logic image_in0_reader_fork_b_x1__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(40)
+        .DEPTH(21)
     ) u_image_in0_reader_fork_b_x1_fifo (
         .clk(clk),
         .rst(rst),
@@ -323,7 +323,7 @@ module tiny (
     logic block_add_out__out_ready;
     lepton_fifo #(
         .BITS(12),
-        .DEPTH(2)
+        .DEPTH(6)
     ) u_block_add_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -344,7 +344,7 @@ module tiny (
     logic block_add_q_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(2)
+        .DEPTH(8)
     ) u_block_add_q_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -386,7 +386,7 @@ module tiny (
     logic depthwise_window_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(2)
+        .DEPTH(6)
     ) u_depthwise_window_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -428,7 +428,7 @@ module tiny (
     logic depthwise_q_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(2)
+        .DEPTH(32)
     ) u_depthwise_q_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -491,7 +491,7 @@ module tiny (
     logic levels_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(2)
+        .DEPTH(5)
     ) u_levels_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -533,7 +533,7 @@ module tiny (
     logic lookup_out__out_ready;
     lepton_fifo #(
         .BITS(8),
-        .DEPTH(2)
+        .DEPTH(5)
     ) u_lookup_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -575,7 +575,7 @@ module tiny (
     logic fc_out__out_ready;
     lepton_fifo #(
         .BITS(20),
-        .DEPTH(2)
+        .DEPTH(5)
     ) u_fc_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -728,7 +728,7 @@ module tiny (
         .out_ready(block_conv_pad_out__in_ready)
     );
 
-    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 324 cycles a frame
+    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 288 cycles a frame
     lepton_window #(
         .X_BITS(4),
         .LANES(1),
@@ -736,6 +736,7 @@ module tiny (
         .HEIGHT(6),
         .WIDTH(6),
         .IS_CHANNELWISE(0),
+        .EXTRA(20),
         .KERNEL_H(3),
         .KERNEL_W(3),
         .STRIDE_H(1),
@@ -910,7 +911,7 @@ module tiny (
         .out_ready(depthwise_pad_out__in_ready)
     );
 
-    // depthwise: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 324 cycles a frame
+    // depthwise: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 288 cycles a frame
     lepton_window #(
         .X_BITS(4),
         .LANES(1),
@@ -918,6 +919,7 @@ module tiny (
         .HEIGHT(6),
         .WIDTH(6),
         .IS_CHANNELWISE(1),
+        .EXTRA(20),
         .KERNEL_H(3),
         .KERNEL_W(3),
         .STRIDE_H(1),

@@ -66,6 +66,9 @@ class Case:
 
 def case_of(name: str, kernel: Kernel) -> Case:
     """Return a case of random codes for a kernel's leaf."""
+    if isinstance(kernel, SlidingWindow):
+        # As deep as a window that sets the pace needs to be.
+        kernel = replace(kernel, extra=kernel.span)
     leaf = leaf_of(kernel, name)
     arrays = list(inputs(kernel, FRAMES))
     ins = [s.name for s in leaf.streams if s.is_input]

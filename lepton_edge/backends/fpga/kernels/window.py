@@ -22,6 +22,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     memory,
     text_shape,
 )
+from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.ops.linear import windows
 from lepton_edge.ir.types import Array
 
@@ -94,6 +95,7 @@ class SlidingWindow(Pixels):
         dilations: along H, W.
         is_channelwise: order taps within channel groups (depthwise, pool) instead of channels
             within taps (matrix-vector unit).
+        extra: words of line buffer beyond those that a frame needs, to read ahead into the next.
     """
 
     kind: ClassVar[str] = "sliding_window"
@@ -101,6 +103,7 @@ class SlidingWindow(Pixels):
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)
     is_channelwise: bool = False
+    extra: int = 0
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -130,36 +133,77 @@ class SlidingWindow(Pixels):
         return (Port(self.x, count, self.lanes),)
 
     @property
-    def cycles(self) -> int:
-        """See Kernel: the first rows fill the buffer; then writing, or reading, sets the pace."""
-        settle = 8 if self.out_size[1] * self.groups < 8 else 0
-        fill = self.extent[0] * self.width * self.groups + settle
-        write = self.out_size[1] * self.taps * self.groups
-        read = self.strides[0] * self.width * self.groups
-        return fill + self.out_size[0] * (max(write, read) + settle)
+    def _starts(self) -> Array:
+        """The word of the frame that each window starts with, and the next frame's first."""
+        (out_h, out_w), pixel = self.out_size, self.groups
+        rows = np.arange(out_h)[:, None] * self.strides[0] * self.width * pixel
+        starts = (rows + np.arange(out_w) * self.strides[1] * pixel).ravel()
+        return np.append(starts, self.inputs[0].words)
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel: a row of windows starts once all its pixels have come.
+    @property
+    def span(self) -> int:
+        """Words from a window's first to its last."""
+        return ((self.extent[0] - 1) * self.width + self.extent[1]) * self.groups
+
+    @property
+    def depth(self) -> int:
+        """Words of the line buffer (hls/rtl/lepton_window.sv)."""
+        (out_h, out_w), pixel = self.out_size, self.groups
+        next_column = self.strides[1] * pixel
+        next_row = self.strides[0] * self.width * pixel - (out_w - 1) * next_column
+        advance = max(next_row, next_column) if out_h > 1 else next_column
+        return self.span + advance + next_column + 2 + self.extra
+
+    @property
+    def cycles(self) -> int:
+        """See Kernel: windows go out and words come in side by side.
+
+        That takes a line buffer that is deep enough (``extra``) to hold what the next frame's
+        first window needs while the last window of this one goes out.
+        """
+        return max(p.words for p in (*self.inputs, *self.outputs))
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return 4
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: a window starts once all of it is there, and frees what it is done with."""
+        starts, window = self._starts, self.taps * self.groups
+        count = window * (len(starts) - 1)
+        words = np.arange(self.inputs[0].words)
+        # The window that needs a word is the first to reach it; its place is free with the last
+        # word of the window before the first that starts beyond it.
+        reads = window * np.searchsorted(starts + self.span, words, side="right")
+        frees = window * np.searchsorted(starts, words, side="right") - 1
+        writes = np.arange(count)
+        return Steps(count, (np.minimum(reads, count),), writes, (frees,), (self.depth,))
+
+    def needed(self, index: int) -> Array:
+        """See Kernel: in C++ a row of windows starts once all its pixels have come.
 
         Each word of the row then goes out in the same step in which a word of the next row's
         pixels comes in, as long as there are any.
         """
+        consumed = np.arange(self.inputs[0].words + 1)
         (out_h, out_w), row_words = self.out_size, self.width * self.groups
         fill, step = self.extent[0] * row_words, self.strides[0] * row_words
         out_row = out_w * self.taps * self.groups
-        beyond = np.asarray(consumed) - fill
+        beyond = consumed - fill
         row = np.clip(beyond // step, 0, out_h - 1)
         read = beyond - row * step
         rest = self.height * row_words - fill - (out_h - 1) * step
         to_read = np.where(row == out_h - 1, rest, step)
         written = np.where(read >= to_read, out_row, np.minimum(read, out_row))
-        return np.where(beyond < 0, 0, row * out_row + written)
+        produced = np.where(beyond < 0, 0, row * out_row + written)
+        return np.searchsorted(produced, np.arange(1, self.outputs[0].words + 1), side="left")
 
     @property
     def resources(self) -> Resources:
         """See Kernel."""
-        rows = self.extent[0] + (self.strides[0] if self.out_size[0] > 1 else 0)
-        buffer = memory(self.lanes * self.x.bits, rows * self.width * self.groups, ports=2)
+        buffer = memory(self.lanes * self.x.bits, self.depth, ports=2)
         return buffer + control(self.outputs[0].words) + Resources(lut=80, ff=60)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
@@ -181,7 +225,8 @@ class SlidingWindow(Pixels):
     @property
     def module(self) -> Module:
         """See Kernel."""
-        parameters = {**self.shape_parameters, "IS_CHANNELWISE": int(self.is_channelwise)}
+        order = {"IS_CHANNELWISE": int(self.is_channelwise), "EXTRA": self.extra}
+        parameters = {**self.shape_parameters, **order}
         for name, (along_h, along_w) in (
             ("KERNEL", self.kernel),
             ("STRIDE", self.strides),
@@ -224,14 +269,28 @@ class Padding(Pixels):
         """See Kernel."""
         return (Port(self.x, self.out_size[0] * self.out_size[1] * self.channels, self.lanes),)
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel: everything up to the next real pixel follows at once."""
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: the border above a frame waits for the frame's first word."""
+        top, left, _, _ = self.pads
+        row_words = self.out_size[1] * self.groups
+        rows = (np.arange(self.height)[:, None] + top) * row_words
+        taken = (rows + left * self.groups + np.arange(self.width * self.groups)).ravel()
+        needed = taken.copy()
+        needed[0] = 0
+        count = self.outputs[0].words
+        return Steps(count, (needed,), np.arange(count), (taken,), (0,))
+
+    def needed(self, index: int) -> Array:
+        """See Kernel: the C++ writes everything up to the next real pixel at once."""
+        consumed = np.arange(self.inputs[0].words + 1)
         top, left, _, _ = self.pads
         rows, rest = np.divmod(consumed, self.width * self.groups)
         row_words = self.out_size[1] * self.groups
         ahead = (rows + top) * row_words + left * self.groups + rest
         total = self.outputs[0].words
-        return np.where(consumed >= self.inputs[0].words, total, np.minimum(ahead, total))
+        produced = np.where(consumed >= self.inputs[0].words, total, np.minimum(ahead, total))
+        return np.searchsorted(produced, np.arange(1, total + 1), side="left")
 
     @property
     def resources(self) -> Resources:
@@ -291,14 +350,20 @@ class Stretch(Pixels):
         """See Kernel."""
         return (Port(self.x, self.out_size[0] * self.out_size[1] * self.channels, self.lanes),)
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel: everything up to the next pixel that is read follows at once."""
-        row, rest = np.divmod(consumed, self.width * self.groups)
-        column, group = np.divmod(rest, self.groups)
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return 3 if self.fill is None else 1
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: a word is taken as it first goes out."""
         row_words = self.out_size[1] * self.groups
-        ahead = row * self.factors[0] * row_words + column * self.factors[1] * self.groups + group
-        produced: Array = np.minimum(ahead, self.outputs[0].words)
-        return produced
+        rows = np.arange(self.height)[:, None, None] * self.factors[0] * row_words
+        columns = np.arange(self.width)[:, None] * self.factors[1] * self.groups
+        taken = (rows + columns + np.arange(self.groups)).ravel()
+        count = self.outputs[0].words
+        return Steps.of(count, taken, np.arange(count))
 
     @property
     def resources(self) -> Resources:

@@ -13,13 +13,16 @@ from lepton_edge.backends.fpga.dataflow import Dataflow
 from lepton_edge.backends.fpga.folding import Goal, plan
 from lepton_edge.backends.fpga.hls_text import HlsOptions, port_dtype, project_files
 from lepton_edge.backends.fpga.lower import lower_dataflow
+from lepton_edge.backends.fpga.rtl_text import rtl_project
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph, GraphBuilder
 from lepton_edge.ir.op import Op
 from lepton_edge.ir.ops import linear, pool, quantized, select, shape
 from lepton_edge.ir.types import Array, Int, QuantType, TensorType
 from lepton_edge.runtime.csim import CSimulation, PortSpec
+from lepton_edge.runtime.rtlsim import RtlRun, RtlSimulation
 from lepton_edge.toolchain.gxx import build_library
+from lepton_edge.toolchain.verilator import build_simulation
 
 PLENTY = Resources(lut=200_000, ff=400_000, dsp=2_000, bram36=1_000, uram=0)
 DESIGN_ID = 0x1EAF_C0DE
@@ -211,3 +214,43 @@ FAST_FLAGS = ("-std=c++14", "-O0", "-fPIC", "-shared", "-Wno-unknown-pragmas")
 @pytest.fixture
 def planned(small: Graph) -> Dataflow:
     return plan(lower_dataflow(small), PLENTY, Goal(cycles=400))
+
+
+@pytest.fixture
+def simulate_rtl(tmp_path: Path) -> Callable[..., RtlRun]:
+    """Give a function that builds a planned network and runs random frames in RTL, back to back.
+
+    What comes out is compared with the dataflow level.
+    """
+
+    def simulate(planned: Dataflow, frames: int) -> RtlRun:
+        project = rtl_project(planned, DESIGN_ID)
+        for path, text in project.files.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+        sources = sorted(path for path in project.files if path.endswith(".sv"))
+        library = build_simulation(tmp_path, project.top, sources, ["sim/bridge.cpp"], ["sim"])
+        inputs, outputs = (
+            [
+                PortSpec(name, name, port_dtype(port).str, port.elements, port.lanes)
+                for name in names
+                for _, port in [ends[name]]
+            ]
+            for names, ends in (
+                (planned.ports_in, planned.reader),
+                (planned.ports_out, planned.writer),
+            )
+        )
+        rng = np.random.default_rng(5)
+        arrays = {
+            name: rng.integers(port.elem.lowest, port.elem.highest + 1, (frames, port.elements))
+            for name in planned.ports_in
+            for _, port in [planned.reader[name]]
+        }
+        wanted = planned.evaluate(arrays)
+        run = RtlSimulation(library, tmp_path, inputs, outputs, DESIGN_ID).run_back_to_back(arrays)
+        for name in planned.ports_out:
+            np.testing.assert_array_equal(run.outputs[name], wanted[name])
+        return run
+
+    return simulate
