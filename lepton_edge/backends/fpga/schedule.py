@@ -75,7 +75,7 @@ def sized(dataflow: Dataflow) -> Dataflow:
         reader, port = dataflow.reader[stream]
         waiting = _most_waiting(schedule.written[stream], schedule.freed[stream], port.words)
         waiting += _in_flight(dataflow.writer[stream][0])
-        if isinstance(reader.kernel, SlidingWindow):
+        if isinstance(reader.kernel, SlidingWindow) and not reader.kernel.is_wide:
             extra[reader.name] = max(0, waiting - reader.kernel.depth)
         elif waiting > MIN_DEPTH:
             depths[stream] = waiting

@@ -169,8 +169,19 @@ USUAL: dict[str, Kernel] = {
 }
 
 
+WIDE: dict[str, Kernel] = {
+    "taps_all": image(S8, 12, 1, 1, 5, 1, word_taps=25),
+    "taps_row_stride": image(U8, 9, 3, 3, 3, 2, word_taps=3),
+    "taps_dilated": image(S8, 13, 2, 2, 3, 1, dilations=(2, 2), word_taps=9),
+    "taps_narrow": SlidingWindow(S8, 40, 2, 2, 2, (4, 1), (2, 1), word_taps=2),
+    "taps_columns": SlidingWindow(S8, 1, 49, 2, 2, (1, 10), (1, 2), word_taps=5),
+}
+
+
 def quick_cases() -> Iterable[Case]:
     """Yield what every run of the tests tries."""
+    for name, kernel in WIDE.items():
+        yield case_of(name, kernel)
     for name, kernel in foldings(SAMPLES, 3).items():
         yield case_of(name, kernel)
     for bits, depth in ((5, 2), (9, 3), (40, 7), (9, 64), (70, 65), (33, 130)):

@@ -96,6 +96,9 @@ class SlidingWindow(Pixels):
         is_channelwise: order taps within channel groups (depthwise, pool) instead of channels
             within taps (matrix-vector unit).
         extra: words of line buffer beyond those that a frame needs, to read ahead into the next.
+        word_taps: neighbouring taps in an output word, a divisor of the taps; more than one only
+            where a word holds all channels, and not channelwise. Such windows have a line memory
+            of whole rows and registers for a window instead of the circular buffer.
     """
 
     kind: ClassVar[str] = "sliding_window"
@@ -104,6 +107,25 @@ class SlidingWindow(Pixels):
     dilations: tuple[int, int] = (1, 1)
     is_channelwise: bool = False
     extra: int = 0
+    word_taps: int = 1
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes, "taps": self.word_taps}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel: taps at once are a row of the kernel, or all of it."""
+        for lanes in divisors(self.channels):
+            yield replace(self, lanes=lanes, word_taps=1)
+        if not self.is_channelwise:
+            for taps in sorted({self.kernel[1], self.taps} - {1}):
+                yield replace(self, lanes=self.channels, word_taps=taps)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a word holds several taps."""
+        return self.word_taps > 1
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -130,7 +152,7 @@ class SlidingWindow(Pixels):
     def outputs(self) -> tuple[Port, ...]:
         """See Kernel."""
         count = self.out_size[0] * self.out_size[1] * self.taps * self.channels
-        return (Port(self.x, count, self.lanes),)
+        return (Port(self.x, count, self.lanes * self.word_taps),)
 
     @property
     def _starts(self) -> Array:
@@ -159,18 +181,26 @@ class SlidingWindow(Pixels):
         """See Kernel: windows go out and words come in side by side.
 
         That takes a line buffer that is deep enough (``extra``) to hold what the next frame's
-        first window needs while the last window of this one goes out.
+        first window needs while the last window of this one goes out. Several taps at once take a
+        cycle a pixel, and instead of it the words of a window where a pixel completes one.
         """
+        if self.is_wide:
+            windows = self.out_size[0] * self.out_size[1]
+            return self.height * self.width + windows * (self.taps // self.word_taps - 1)
         return max(p.words for p in (*self.inputs, *self.outputs))
 
     @property
     def latency(self) -> int:
         """See Kernel."""
+        if self.is_wide:
+            return 2 if self.word_taps == self.taps else 3
         return 4
 
     @property
     def steps(self) -> Steps:
         """See Kernel: a window starts once all of it is there, and frees what it is done with."""
+        if self.is_wide:
+            return self._wide_steps()
         starts, window = self._starts, self.taps * self.groups
         count = window * (len(starts) - 1)
         words = np.arange(self.inputs[0].words)
@@ -181,12 +211,23 @@ class SlidingWindow(Pixels):
         writes = np.arange(count)
         return Steps(count, (np.minimum(reads, count),), writes, (frees,), (self.depth,))
 
+    def _wide_steps(self) -> Steps:
+        """Return the steps of a window whose registers rest while its words go out."""
+        pieces = self.taps // self.word_taps
+        ends = self._starts[:-1] + self.span - 1  # the pixel that completes each window
+        pixels = np.arange(self.height * self.width)
+        taken = pixels + (pieces - 1) * np.searchsorted(ends, pixels, side="left")
+        writes = (taken[ends][:, None] + np.arange(pieces)).ravel()
+        return Steps.of(self.cycles, taken, writes)
+
     def needed(self, index: int) -> Array:
         """See Kernel: in C++ a row of windows starts once all its pixels have come.
 
         Each word of the row then goes out in the same step in which a word of the next row's
         pixels comes in, as long as there are any.
         """
+        if self.is_wide:
+            return super().needed(index)
         consumed = np.arange(self.inputs[0].words + 1)
         (out_h, out_w), row_words = self.out_size, self.width * self.groups
         fill, step = self.extent[0] * row_words, self.strides[0] * row_words
@@ -203,6 +244,14 @@ class SlidingWindow(Pixels):
     @property
     def resources(self) -> Resources:
         """See Kernel."""
+        if self.is_wide:
+            pixel, (reach_h, reach_w) = self.lanes * self.x.bits, self.extent
+            lines = memory((reach_h - 1) * pixel, self.width, ports=2)
+            registers = pixel * (self.kernel[0] * (reach_w - 1) + reach_h + 2)
+            word = self.outputs[0].width if self.word_taps < self.taps else 0
+            mux = word * self.taps // self.word_taps // 2
+            states = control(self.inputs[0].words)
+            return lines + states + Resources(lut=mux + 40, ff=registers + word + 40)
         buffer = memory(self.lanes * self.x.bits, self.depth, ports=2)
         return buffer + control(self.outputs[0].words) + Resources(lut=80, ff=60)
 
@@ -218,22 +267,28 @@ class SlidingWindow(Pixels):
     @property
     def call(self) -> Call:
         """See Kernel."""
-        name = "sliding_window_channelwise" if self.is_channelwise else "sliding_window"
         geometry = (*self.kernel, *self.strides, *self.dilations)
+        if self.is_wide:
+            shape = (self.x.c_type, self.channels, self.height, self.width)
+            return Call("window.hpp", "sliding_window_taps", (*shape, *geometry, self.word_taps))
+        name = "sliding_window_channelwise" if self.is_channelwise else "sliding_window"
         return Call("window.hpp", name, (*self.shape_arguments, *geometry))
 
     @property
     def module(self) -> Module:
         """See Kernel."""
         order = {"IS_CHANNELWISE": int(self.is_channelwise), "EXTRA": self.extra}
-        parameters = {**self.shape_parameters, **order}
+        parameters = {
+            **self.shape_parameters,
+            **({"TAPS": self.word_taps} if self.is_wide else order),
+        }
         for name, (along_h, along_w) in (
             ("KERNEL", self.kernel),
             ("STRIDE", self.strides),
             ("DILATION", self.dilations),
         ):
             parameters |= {f"{name}_H": along_h, f"{name}_W": along_w}
-        return Module("lepton_window", parameters)
+        return Module("lepton_window_taps" if self.is_wide else "lepton_window", parameters)
 
     @property
     def summary(self) -> str:

@@ -140,6 +140,9 @@ def _cycles(kernel: Kernel) -> int:
             return kernel.taps * (kernel.channels // kernel.pe)
         case SlidingWindow():
             height, width = kernel.out_size
+            if kernel.is_wide:
+                rest = kernel.taps // kernel.word_taps - 1
+                return kernel.height * kernel.width + height * width * rest
             windows = height * width * kernel.taps
             return max(windows, kernel.height * kernel.width) * kernel.channels // kernel.lanes
         case Softmax():
