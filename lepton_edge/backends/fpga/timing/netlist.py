@@ -111,21 +111,10 @@ def flatten(document: Mapping[str, Any]) -> Netlist:
     directions = {port: _direction(spec, port) for port, spec in _ports(modules[name]).items()}
     inputs = {port: bits for port, bits in ports.items() if directions[port] != "output"}
     outputs = {port: bits for port, bits in ports.items() if directions[port] != "input"}
-    return Netlist(
-        name,
-        tuple(
-            replace(
-                cell,
-                inputs=builder.joined(cell.inputs),
-                outputs=builder.joined(cell.outputs),
-            )
-            for cell in builder.cells
-        ),
-        builder.joined(inputs),
-        builder.joined(outputs),
-        tuple(builder.joined({name: bits}).popitem() for name, bits in builder.names),
-        len(builder.same),
+    flat = Netlist(
+        name, tuple(builder.cells), inputs, outputs, tuple(builder.names), builder.num_nets
     )
+    return _joined(flat, builder.aliases) if builder.aliases else flat
 
 
 @dataclass
@@ -136,22 +125,15 @@ class _Builder:
         modules: of the document.
         cells: the primitives.
         names: nets by name.
-        same: for each net itself, or a net that it turned out to be: a module may join two ports.
+        num_nets: nets numbered so far.
+        aliases: nets that turned out to be another: a port is a net of both sides.
     """
 
     modules: Mapping[str, Any]
     cells: list[Cell] = field(default_factory=list)
     names: list[tuple[str, Bits]] = field(default_factory=list)
-    same: list[int] = field(default_factory=list)
-
-    def joined(self, pins: Mapping[str, Bits]) -> dict[str, Bits]:
-        """Return pins with one number for each net."""
-        return {port: tuple(map(self._root, bits)) for port, bits in pins.items()}
-
-    def _root(self, net: int) -> int:
-        while net != CONSTANT and self.same[net] != net:
-            net = self.same[net]
-        return net
+    num_nets: int = 0
+    aliases: dict[int, int] = field(default_factory=dict)
 
     def add(
         self, name: str, prefix: str, outside: Mapping[str, Bits], depth: int
@@ -175,8 +157,8 @@ class _Builder:
             if not isinstance(bit, int) or isinstance(bit, bool):
                 _fail(f"a bit is {bit!r}", name)
             if bit not in known:
-                known[bit] = len(self.same)
-                self.same.append(known[bit])
+                known[bit] = self.num_nets
+                self.num_nets += 1
             return known[bit]
 
         ports = {}
@@ -184,8 +166,9 @@ class _Builder:
             bits = _bits(spec, port)
             ports[port] = tuple(map(net, bits))
             for inner, given in zip(ports[port], outside.get(port, ()), strict=False):
-                if inner != CONSTANT and given != CONSTANT:
-                    self.same[self._root(inner)] = self._root(given)
+                root, other = _root(self.aliases, inner), _root(self.aliases, given)
+                if root != other and CONSTANT not in (root, other):
+                    self.aliases[root] = other
         for label, spec in _visible(module):
             self.names.append((prefix + label, tuple(map(net, _bits(spec, label)))))
         for label, spec in _mapping(module.get("cells", {}), "cells").items():
@@ -215,6 +198,30 @@ class _Builder:
                 {port: bits for port, bits in nets.items() if ways.get(port) != "input"},
             )
         )
+
+
+def _joined(flat: Netlist, aliases: Mapping[int, int]) -> Netlist:
+    """Return a netlist with one number for each net."""
+
+    def joined(pins: Mapping[str, Bits]) -> dict[str, Bits]:
+        return {port: tuple(_root(aliases, net) for net in nets) for port, nets in pins.items()}
+
+    return replace(
+        flat,
+        cells=tuple(
+            replace(cell, inputs=joined(cell.inputs), outputs=joined(cell.outputs))
+            for cell in flat.cells
+        ),
+        inputs=joined(flat.inputs),
+        outputs=joined(flat.outputs),
+        names=tuple((name, joined({name: nets})[name]) for name, nets in flat.names),
+    )
+
+
+def _root(aliases: Mapping[int, int], net: int) -> int:
+    while net in aliases:
+        net = aliases[net]
+    return net
 
 
 def _top_of(modules: Mapping[str, Any]) -> str:

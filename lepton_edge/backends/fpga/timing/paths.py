@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -195,16 +194,21 @@ class _Wires:
             for port, nets in cell.outputs.items()
             for net in nets
         }
-        self._loads = Counter(net for nets in netlist.outputs.values() for net in nets)
         # Loads of a net by how they are reached: of those in its driver's slice there is but one.
-        self._kinds: Counter[tuple[int, Wire]] = Counter()
+        self._kinds: dict[tuple[int, Wire], int] = {}
+        self._loads = [0] * netlist.num_nets
+        for net in (net for nets in netlist.outputs.values() for net in nets if net != CONSTANT):
+            self._loads[net] += 1
         for cell in netlist.cells:
             for port, nets in cell.inputs.items():
-                self._loads.update(nets)
-                self._kinds.update((net, self._wire(net, cell, port)) for net in nets)
+                for net in nets:
+                    if net != CONSTANT:
+                        self._loads[net] += 1
+                        key = net, self._wire(net, cell, port)
+                        self._kinds[key] = self._kinds.get(key, 0) + 1
 
     def _wire(self, net: int, load: Cell, port: str) -> Wire:
-        if net == CONSTANT or net not in self._driver:
+        if net not in self._driver:
             return Wire.ROUTED
         index, out_port = self._driver[net]
         return self._fabric.wire(self._cells[index], out_port, load, port)
