@@ -1,7 +1,8 @@
 // One counter of a loop nest: runs from 0 to LIMIT - 1 and round again.
 //
-// `step` moves it; `last` says that it stands at LIMIT - 1, so that the next outer counter is due:
+// `step` moves it; `last`, a register, says that it stands at LIMIT - 1, so that the next outer counter is due:
 // its `step` is this one's `step && last`. BITS is derived: leave it.
+// Infers: BITS + 1 flip-flops, and a LUT for each up to SMALL bits, else a carry chain.
 module lepton_counter #(
     parameter integer LIMIT = 2,
     parameter integer BITS  = LIMIT > 1 ? $clog2(LIMIT) : 1
@@ -19,11 +20,29 @@ module lepton_counter #(
             assign count     = 1'b0;
             assign last      = 1'b1;
         end else begin : g_many
-            assign last = count == BITS'(LIMIT - 1);
+            // A carry chain for so few bits is slower than a LUT for each, but synthesis may take one.
+            localparam integer SMALL = 6;
+            logic [BITS-1:0] next;
+
+            if (BITS <= SMALL) begin : g_luts
+                genvar i;
+                assign next[0] = !count[0];
+                for (i = 1; i < BITS; i = i + 1) begin : g_bit
+                    assign next[i] = count[i] ^ (&count[i-1:0]);
+                end
+            end else begin : g_chain
+                assign next = count + 1'b1;
+            end
 
             always_ff @(posedge clk) begin
-                if (step) count <= last ? '0 : count + 1'b1;
-                if (rst) count <= '0;
+                if (step) begin
+                    count <= last ? '0 : next;
+                    last  <= !last && count == BITS'(LIMIT - 2);
+                end
+                if (rst) begin
+                    count <= '0;
+                    last  <= 1'b0;
+                end
             end
         end
     endgenerate

@@ -41,7 +41,8 @@ module lepton_pad #(
     logic                  send;
     logic                  is_image;
     logic                  is_waiting;  // for the first word of a frame
-    logic                  is_row;
+    logic                  is_first;  // word of a frame
+    logic                  is_row;  // of the image
     logic                  is_col;
     logic                  is_last_group;
     logic                  is_last_col;
@@ -51,7 +52,7 @@ module lepton_pad #(
     logic [  ROW_BITS-1:0] row;
     logic                  is_unused;
 
-    assign is_unused = &{is_last_row, row, col, group};
+    assign is_unused = &group;
 
     lepton_counter #(
         .LIMIT(GROUPS)
@@ -81,12 +82,30 @@ module lepton_pad #(
         .count(row)
     );
 
-    // With one bit more than the counters have, row - TOP is huge above the image: one comparison for
-    // both borders.
-    assign is_row   = {1'b0, row} - (ROW_BITS + 1)'(TOP) < (ROW_BITS + 1)'(HEIGHT);
-    assign is_col   = {1'b0, col} - (COL_BITS + 1)'(LEFT) < (COL_BITS + 1)'(WIDTH);
+    // Where the counters stand is told by registers that move with them.
+    always_ff @(posedge clk) begin
+        if (send && step) begin
+            is_first <= is_last_group && is_last_col && is_last_row;
+            if (is_last_group) begin
+                if (is_last_col) is_col <= LEFT == 0;
+                else if (col == COL_BITS'(LEFT - 1)) is_col <= 1'b1;
+                else if (col == COL_BITS'(LEFT + WIDTH - 1)) is_col <= 1'b0;
+            end
+            if (is_last_group && is_last_col) begin
+                if (is_last_row) is_row <= TOP == 0;
+                else if (row == ROW_BITS'(TOP - 1)) is_row <= 1'b1;
+                else if (row == ROW_BITS'(TOP + HEIGHT - 1)) is_row <= 1'b0;
+            end
+        end
+        if (rst) begin
+            is_first <= 1'b1;
+            is_col   <= LEFT == 0;
+            is_row   <= TOP == 0;
+        end
+    end
+
     assign is_image = is_row && is_col;
-    assign is_waiting = IS_EAGER == 0 && row == '0 && col == '0 && group == '0;
+    assign is_waiting = IS_EAGER == 0 && is_first;
     assign in_ready = step && is_image;
     assign send     = in_valid || !(is_image || is_waiting);
 

@@ -3,7 +3,7 @@
 // Computes: out = in, in order. `in_ready` is a register, `out_*` are registers.
 // Parameters: BITS of a word; FULL = 1 takes a word every cycle (two registers), FULL = 0 every second
 //   cycle (one register), for writers that are slower anyway.
-// Latency: 1 cycle. Infers: BITS * (1 + FULL) flip-flops, BITS LUTs if FULL.
+// Latency: 1 cycle. Infers: BITS * (1 + FULL) + 1 + 2 * FULL flip-flops, BITS LUTs if FULL.
 module lepton_skid #(
     parameter integer BITS = 8,
     parameter integer FULL = 1
@@ -20,9 +20,9 @@ module lepton_skid #(
     generate
         if (FULL != 0) begin : g_full
             logic [BITS-1:0] spare;
-            logic            is_spare;  // `spare` holds a word that came while `out` was held
-
-            assign in_ready = !is_spare;
+            // `spare` holds a word that came while `out` was held. `in_ready` is the opposite, but a register of
+            // its own: many bits hang on this one, and long paths of the kernels begin at that.
+            logic            is_spare;
 
             always_ff @(posedge clk) begin
                 if (!is_spare) spare <= in_data;
@@ -30,12 +30,15 @@ module lepton_skid #(
                     out_data  <= is_spare ? spare : in_data;
                     out_valid <= in_valid || is_spare;
                     is_spare  <= 1'b0;
+                    in_ready  <= 1'b1;
                 end else begin
                     is_spare <= in_valid || is_spare;
+                    in_ready <= !in_valid && in_ready;
                 end
                 if (rst) begin
                     out_valid <= 1'b0;
                     is_spare  <= 1'b0;
+                    in_ready  <= 1'b1;
                 end
             end
         end else begin : g_half

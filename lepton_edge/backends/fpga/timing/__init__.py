@@ -1,0 +1,1 @@
+"""Static timing analysis of synthesised netlists, for fabrics that no open router covers."""
