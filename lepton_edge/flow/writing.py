@@ -59,7 +59,7 @@ def write_design(root: Path, network: Graph, design: Design) -> None:
     for name, graph in {"network": network, **parts}.items():
         save_graph(graph, graphs / f"{name}.npz")
     (graphs / "network.txt").write_text(to_text(network), encoding="utf-8")
-    nodes = structure_of(design.dataflow, design.design_id).to_json()
+    nodes = structure_of(design.dataflow, design.design_id, design.board.dsp_kind).to_json()
     for project, files in (("hls", design.files), ("rtl", {**design.rtl.files, NODES: nodes})):
         for path, text in files.items():
             target = root / project / path

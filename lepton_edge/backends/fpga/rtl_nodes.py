@@ -1,6 +1,6 @@
 """The parts of an RTL project that are synthesised on their own, and what joins them.
 
-A node is one actor, one shape of FIFO, or the register file. Streams between nodes are registered
+A node is an actor, a FIFO, or the register file. Streams between nodes are registered
 at both ends, so that a node's netlist alone tells its resources and its timing, and the netlists
 of all nodes, joined by the top, are the whole design.
 """
@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from lepton_edge.artifact.document import Document, dump, parse
+from lepton_edge.backends.boards import DspKind
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
 from lepton_edge.backends.fpga.rtl_text import (
     AXI_LITE,
+    MEMORY,
     actor_connections,
     all_parameters,
     fifo_module,
@@ -29,6 +31,9 @@ SCHEMA = 1
 
 NODES = "nodes.json"
 """The file beside the top that describes the nodes."""
+
+WRAPPER = "node"
+"""The module that `wrapper_text` writes."""
 
 
 @dataclass(frozen=True)
@@ -53,29 +58,27 @@ class Pin:
 
 @dataclass(frozen=True)
 class Node:
-    """A part that is synthesised on its own.
+    """An instance in the top, which is synthesised on its own.
 
     Args:
-        name: unique; an identifier.
-        module: module in ``kernels/`` that it is an instance of.
-        parameters: of that instance.
+        name: of the instance, without the ``u_`` before it.
+        layer: layer that it belongs to; empty for the register file.
+        module: module in ``kernels/``.
+        parameters: by name.
         pins: its ports.
         memories: paths of the memory files that it reads, relative to the project.
-        uses: names of its instances in the top, each with the layer that it belongs to; the layer
-            is empty for what belongs to none.
     """
 
     name: str
+    layer: str
     module: str
     parameters: dict[str, int | str]
     pins: tuple[Pin, ...]
     memories: tuple[str, ...]
-    uses: dict[str, str]
 
-    @property
-    def top(self) -> str:
-        """The name of the module that `wrapper_text` writes."""
-        return f"node_{self.name}"
+    def neutral(self, path: str) -> str:
+        """Return a memory file's name without the node's own, for nodes that are alike."""
+        return path.removeprefix(f"{MEMORY}/{self.name}_")
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Structure:
     Args:
         top: name of the top module, in ``<top>.sv``.
         pins: the top's ports.
-        nodes: its parts; every instance in the top belongs to one of them.
+        nodes: all instances in the top.
     """
 
     top: str
@@ -113,51 +116,51 @@ class Structure:
         return structure
 
 
-def structure_of(dataflow: Dataflow, design_id: int) -> Structure:
-    """Return the nodes of a planned network.
-
-    Args:
-        dataflow: folded and connected, with FIFO depths.
-        design_id: as in `rtl_project`.
-    """
-    nodes = [_actor_node(dataflow, actor) for actor in dataflow.actors]
-    nodes += _fifo_nodes(dataflow)
+def structure_of(dataflow: Dataflow, design_id: int, dsp_kind: DspKind = "DSP48E1") -> Structure:
+    """Return the nodes of a planned network; for the arguments see `rtl_project`."""
+    nodes = [_actor_node(dataflow, actor, dsp_kind) for actor in dataflow.actors]
+    nodes += [_fifo_node(dataflow, stream) for stream in dataflow.streams]
     nodes.append(_registers_node(dataflow, design_id))
     pins = tuple(Pin(name, way, bits) for way, name, bits in top_ports(dataflow))
     return Structure(dataflow.name, pins, tuple(nodes))
 
 
 def wrapper_text(node: Node) -> str:
-    """Return a module without parameters that holds nothing but the node's instance."""
+    """Return a module that holds nothing but the node's instance.
+
+    Nodes that are alike have the same text, whatever they are called.
+    """
     pins = ",\n".join(f"    {pin.declaration}" for pin in node.pins)
-    values = ",\n".join(f"        .{k}({literal(k, v)})" for k, v in node.parameters.items())
+    values = {k: node.neutral(v) if isinstance(v, str) else v for k, v in node.parameters.items()}
+    parameters = ",\n".join(f"        .{k}({literal(k, v)})" for k, v in values.items())
     ports = ",\n".join(f"        .{pin.name}({pin.name})" for pin in node.pins)
     return (
-        f"module {node.top} (\n{pins}\n);\n"
-        f"    {node.module} #(\n{values}\n    ) u_node (\n{ports}\n    );\nendmodule\n"
+        f"module {WRAPPER} (\n{pins}\n);\n"
+        f"    {node.module} #(\n{parameters}\n    ) u_kernel (\n{ports}\n    );\nendmodule\n"
     )
 
 
 _CLOCKED = (Pin("clk", "input", 1), Pin("rst", "input", 1))
 
 
-def _actor_node(dataflow: Dataflow, actor: Actor) -> Node:
+def _actor_node(dataflow: Dataflow, actor: Actor, dsp_kind: DspKind) -> Node:
     kernel, module = actor.kernel, actor.kernel.module
-    _, more = actor_connections(dataflow, actor)
-    pins = list(_CLOCKED)
-    for prefix, port in zip(module.inputs, kernel.inputs, strict=True):
-        pins += _stream_pins(prefix, port.width, is_input=True)
-    for prefix, port in zip(module.outputs, kernel.outputs, strict=True):
-        pins += _stream_pins(prefix, port.width, is_input=False)
+    _, more = actor_connections(dataflow, actor, dsp_kind)
+    pins: list[Pin] = []
     if isinstance(kernel, AxisEnd):
-        pins = [*_CLOCKED, *_axis_end_pins(kernel)]
+        pins += _axis_end_pins(kernel)
+    else:
+        for prefix, port in zip(module.inputs, kernel.inputs, strict=True):
+            pins += _stream_pins(prefix, port.width, is_input=True)
+        for prefix, port in zip(module.outputs, kernel.outputs, strict=True):
+            pins += _stream_pins(prefix, port.width, is_input=False)
     return Node(
         name=actor.name,
+        layer=actor.layer,
         module=module.name,
         parameters={**all_parameters(actor.name, module), **more},
-        pins=tuple(pins),
+        pins=(*_CLOCKED, *pins),
         memories=tuple(memory_files(actor.name, module)),
-        uses={f"u_{actor.name}": actor.layer},
     )
 
 
@@ -174,27 +177,21 @@ def _axis_end_pins(kernel: AxisEnd) -> Iterator[Pin]:
         yield Pin("frame_done", "output", 1)
 
 
-def _fifo_nodes(dataflow: Dataflow) -> Iterator[Node]:
-    """Yield a node for each shape of FIFO."""
-    uses: dict[tuple[int, int], dict[str, str]] = {}
-    for stream in dataflow.streams:
-        writer, port = dataflow.writer[stream]
-        shape = (port.width, dataflow.depth(stream))
-        uses.setdefault(shape, {})[f"u_{stream}_fifo"] = writer.layer
-    for (bits, depth), instances in uses.items():
-        module = fifo_module(bits, depth)
-        yield Node(
-            name=f"fifo__{depth}x{bits}",  # no layer's name has two underscores in a row
-            module=module.name,
-            parameters=dict(module.parameters),
-            pins=(
-                *_CLOCKED,
-                *_stream_pins("in_", bits, is_input=True),
-                *_stream_pins("out_", bits, is_input=False),
-            ),
-            memories=(),
-            uses=instances,
-        )
+def _fifo_node(dataflow: Dataflow, stream: str) -> Node:
+    writer, port = dataflow.writer[stream]
+    module = fifo_module(port.width, dataflow.depth(stream))
+    ends = (
+        *_stream_pins("in_", port.width, is_input=True),
+        *_stream_pins("out_", port.width, is_input=False),
+    )
+    return Node(
+        name=f"{stream}_fifo",
+        layer=writer.layer,
+        module=module.name,
+        parameters=dict(module.parameters),
+        pins=(*_CLOCKED, *ends),
+        memories=(),
+    )
 
 
 def _registers_node(dataflow: Dataflow, design_id: int) -> Node:
@@ -207,12 +204,12 @@ def _registers_node(dataflow: Dataflow, design_id: int) -> Node:
         Pin("frame_done", "input", outputs),
     )
     return Node(
-        name="registers__",
+        name="registers",
+        layer="",
         module=module.name,
         parameters={"DESIGN_ID": design_id, **module.parameters},
         pins=(*_CLOCKED, *bus, *control),
         memories=(),
-        uses={"u_registers": ""},
     )
 
 
@@ -235,9 +232,9 @@ def _read_node(row: Document) -> Node:
         raise row.error("parameters", "whole numbers and texts", parameters)
     return Node(
         name=row.text("name"),
+        layer=row.text("layer"),
         module=row.text("module"),
         parameters=parameters,
         pins=row.rows("pins", _read_pin),
         memories=row.texts("memories"),
-        uses=row.text_table("uses"),
     )

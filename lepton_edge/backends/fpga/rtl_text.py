@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lepton_edge.backends.boards import DspKind
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
 from lepton_edge.backends.fpga.hls_cpp import all_ports, safe_comment
 from lepton_edge.backends.fpga.kernels.base import Memory, Module
@@ -45,15 +46,30 @@ class RtlProject:
     files: Mapping[str, str]
 
 
-def rtl_project(dataflow: Dataflow, design_id: int) -> RtlProject:
+DSP_FACTORS: Mapping[DspKind, tuple[int, int]] = {
+    "DSP48E1": (25, 18),
+    "DSP48E2": (25, 18),
+    "MULT18X18D": (18, 18),
+    "MULT18X18": (18, 18),
+    "SB_MAC16": (16, 16),
+}
+"""Bits of the two signed factors that a multiplier block is given.
+
+Source: AMD UG479 (DSP48E1); Lattice FPGA-TN-02205 (ECP5), FPGA-TN-02007 (iCE40 UltraPlus); Gowin
+UG287. A DSP48E2 could take 27 bits: it gets what the cost functions count with.
+"""
+
+
+def rtl_project(dataflow: Dataflow, design_id: int, dsp_kind: DspKind = "DSP48E1") -> RtlProject:
     """Return the RTL form of a planned network.
 
     Args:
         dataflow: folded and connected, with FIFO depths.
         design_id: 32-bit identity of the design, readable over AXI-Lite.
+        dsp_kind: the multiplier block that long products are cut for.
     """
     files = {
-        f"{dataflow.name}.sv": _top_text(dataflow, design_id),
+        f"{dataflow.name}.sv": _top_text(dataflow, design_id, dsp_kind),
         "sim/bridge.cpp": bridge_text(dataflow.name, top_pins(dataflow)),
     }
     rtl = data_dir("hls") / "rtl"
@@ -175,9 +191,9 @@ AXI_LITE = (
 """Ports of the control bus: direction, name behind ``s_axi_control_``, bits."""
 
 
-def _top_text(dataflow: Dataflow, design_id: int) -> str:
+def _top_text(dataflow: Dataflow, design_id: int, dsp_kind: DspKind) -> str:
     streams = "\n".join(_fifo_text(dataflow, stream) for stream in dataflow.streams)
-    actors = "\n".join(_actor_text(dataflow, actor) for actor in dataflow.actors)
+    actors = "\n".join(_actor_text(dataflow, actor, dsp_kind) for actor in dataflow.actors)
     return f"""// {safe_comment(dataflow.name)}: a streaming accelerator.
 //
 // Every layer is an instance of its own; all work at the same time on what streams through them.
@@ -263,7 +279,7 @@ def fifo_module(bits: int, depth: int) -> Module:
 
 
 def actor_connections(
-    dataflow: Dataflow, actor: Actor
+    dataflow: Dataflow, actor: Actor, dsp_kind: DspKind
 ) -> tuple[dict[str, str], dict[str, int | str]]:
     """Return what an actor's ports are connected to, and the parameters that only the top knows."""
     kernel, module = actor.kernel, actor.kernel.module
@@ -286,12 +302,14 @@ def actor_connections(
                 "axis_tlast": f"{port}_TLAST",
                 "frame_done": f"frame_done[{index}]",
             }
+    if module.name == "lepton_requantize" and DSP_FACTORS[dsp_kind] != DSP_FACTORS["DSP48E1"]:
+        more |= dict(zip(("DSP_WIDE", "DSP_NARROW"), DSP_FACTORS[dsp_kind], strict=True))
     return signals, more
 
 
-def _actor_text(dataflow: Dataflow, actor: Actor) -> str:
+def _actor_text(dataflow: Dataflow, actor: Actor, dsp_kind: DspKind) -> str:
     kernel = actor.kernel
-    signals, more = actor_connections(dataflow, actor)
+    signals, more = actor_connections(dataflow, actor, dsp_kind)
     folding = ", ".join(f"{k} {v}" for k, v in kernel.folding.items())
     comment = (
         f"{safe_comment(actor.layer)}: {kernel.summary}; {folding}; {kernel.cycles} cycles a frame"
