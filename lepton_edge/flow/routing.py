@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from lepton_edge.errors import DoesNotFitError, ToolFailedError
 from lepton_edge.flow.synthesis import Project, Synthesis
 from lepton_edge.progress import Progress
 from lepton_edge.toolchain import nextpnr
+from lepton_edge.toolchain.ecp5 import absorb_registers
 from lepton_edge.toolchain.find import Found
 from lepton_edge.toolchain.jobs import Ended, Job, run_jobs
 from lepton_edge.toolchain.nextpnr import Fabric, Routed, Step
@@ -181,6 +183,11 @@ def _join(
         (work / path).write_text(text, encoding="utf-8")
     command = (synthesis.yosys.path, "-T", "join.ys")
     _run_one(Job("the joined design", command, work, logs / "join.log", TIMEOUT_S))
+    if board.family == "ecp5":
+        design = work / "design.json"
+        netlist = json.loads(design.read_text(encoding="utf-8"))
+        absorb_registers(netlist["modules"][shell_name(structure)])
+        design.write_text(json.dumps(netlist), encoding="utf-8")
 
 
 def join_script(

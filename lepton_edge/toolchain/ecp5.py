@@ -47,9 +47,9 @@ def absorb_registers(module: dict[str, Any]) -> int:
     A multiplier takes its input registers in if both factors come from registers of the same
     clock and enable, without reset, that start at 0. They stay outside, too, where something
     else reads them. What feeds them must be a register, a block RAM, or one LUT behind registers:
-    longer logic would get the way to the multiplier on top of its own delay. Constants may be among the
-    bits: a register takes them in with the first word, and until then the product is 0 as before,
-    because the other factor is.
+    longer logic would get the way to the multiplier on top of its own delay. Constants may be
+    among the bits: a register takes them in with the first word, and until then the product is 0
+    as before, because the other factor is.
 
     Args:
         module: a flat module for ECP5 in Yosys' JSON form; its ``cells`` are changed in place.

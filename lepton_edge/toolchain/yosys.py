@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,8 @@ def synthesise(
     missing = {places[part.name]: part for part in parts if not _is_there(places[part.name])}
     # Wide parts take long: they start first, so that the cores are busy to the end.
     order = sorted(missing.values(), key=lambda part: -_size(part))
-    done = sum(place not in missing for place in places.values())
+    uses = Counter(places.values())
+    done = len(parts) - sum(uses[place] for place in missing)
     progress.advance(done, len(parts))
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=cache) as scratch:
         jobs = [_job(part, recipe, yosys, Path(scratch), logs) for part in order]
@@ -165,8 +167,9 @@ def synthesise(
             for ended in all_ended:
                 if ended.status != 0:
                     raise ended.failure()
-                _store(ended.job, places[ended.job.name])
-                done += 1
+                place = places[ended.job.name]
+                _store(ended.job, place)
+                done += uses[place]
                 progress.advance(done, len(parts))
     netlists = {name: _read(place) for name, place in places.items()}
     for name, netlist in netlists.items():
