@@ -10,6 +10,7 @@ from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Report
 from lepton_edge.artifact.store import StoredArtifact, load_artifact, update_report
 from lepton_edge.errors import UnknownNameError, UserError
+from lepton_edge.flow.build import BuildOptions, Built, build_artifact
 from lepton_edge.flow.levels import require_equal, run_network, runnable_levels, verify_levels
 from lepton_edge.flow.options import LEVELS, SOURCE_FOLDERS
 from lepton_edge.flow.samples import extended
@@ -107,6 +108,20 @@ class Artifact:
         update_report(self.root, self._report)
         require_equal(verified.rows, str(self.root))
         return self._report
+
+    def build(self, options: BuildOptions | None = None, progress: Progress | None = None) -> Built:
+        """Synthesise the design, or bring it to a bitstream, and update the report.
+
+        Args:
+            options: what is wanted; synthesis by Yosys for the design's own device when None.
+            progress: told what is going on.
+
+        Raises:
+            LeptonError: what went wrong; the report is as it was.
+        """
+        built = build_artifact(self._stored, options or BuildOptions(), progress or Silent())
+        self._report = built.report
+        return built
 
     def _check(self) -> None:
         """See that what is about to be compiled and loaded is what compile wrote."""

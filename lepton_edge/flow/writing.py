@@ -21,6 +21,7 @@ from lepton_edge.backends.fpga.design import (
     warnings,
 )
 from lepton_edge.backends.fpga.hls_text import port_dtype, vector_files
+from lepton_edge.backends.fpga.rtl_nodes import NODES, structure_of
 from lepton_edge.flow.options import GOLDEN_FRAMES, CompileOptions
 from lepton_edge.flow.planning import Planned
 from lepton_edge.flow.samples import specs_of
@@ -58,7 +59,8 @@ def write_design(root: Path, network: Graph, design: Design) -> None:
     for name, graph in {"network": network, **parts}.items():
         save_graph(graph, graphs / f"{name}.npz")
     (graphs / "network.txt").write_text(to_text(network), encoding="utf-8")
-    for project, files in (("hls", design.files), ("rtl", design.rtl.files)):
+    nodes = structure_of(design.dataflow, design.design_id, design.board.dsp_kind).to_json()
+    for project, files in (("hls", design.files), ("rtl", {**design.rtl.files, NODES: nodes})):
         for path, text in files.items():
             target = root / project / path
             target.parent.mkdir(parents=True, exist_ok=True)

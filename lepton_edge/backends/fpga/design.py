@@ -94,12 +94,12 @@ def make_design(
     anonymous = {
         **files,
         **board_files(dataflow, HlsOptions(board, clock_mhz, 0)),
-        **rtl_project(dataflow, 0).files,
+        **rtl_project(dataflow, 0, board.dsp_kind).files,
     }
     digest = hashlib.sha256("\0".join(f"{k}\0{v}" for k, v in sorted(anonymous.items())).encode())
     design_id = int(digest.hexdigest()[:8], 16)
     files |= board_files(dataflow, HlsOptions(board, clock_mhz, design_id))
-    rtl = rtl_project(dataflow, design_id)
+    rtl = rtl_project(dataflow, design_id, board.dsp_kind)
     return Design(regions, dataflow, board, clock_mhz, design_id, files, rtl)
 
 

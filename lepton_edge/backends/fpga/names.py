@@ -44,7 +44,7 @@ _VERILOG = (
 """Source: IEEE 1800-2017, annex B."""
 _PROJECT = (
     "EOF NULL accelerator ap_axiu ap_int ap_uint design_id errno frames hls layers lepton main "
-    "std stderr stdin stdout"
+    "registers std stderr stdin stdout"
 )
 _RESERVED = frozenset(f"{_CPP} {_VERILOG} {_PROJECT}".split())
 """What no layer and no design may be called: words of the languages, names of the project's own."""

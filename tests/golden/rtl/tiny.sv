@@ -37,7 +37,7 @@ module tiny (
     output logic [7:0] best_out1_TDATA,
     output logic best_out1_TVALID,
     input logic best_out1_TREADY,
-    output logic [0:0] best_out1_TKEEP,
+    output logic best_out1_TKEEP,
     output logic best_out1_TLAST
 );
     localparam logic [31:0] DESIGN_ID = 32'h00001e97;

@@ -27,7 +27,7 @@ from lepton_edge.errors import DoesNotFitError, ImportModelError, InternalError,
 from lepton_edge.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMANDS = ("compile", "run", "verify", "boards", "doctor", "explain")
+COMMANDS = ("compile", "run", "verify", "build", "boards", "doctor", "explain")
 
 Result = tuple[int, str, str]
 
