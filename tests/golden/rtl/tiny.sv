@@ -728,7 +728,7 @@ module tiny (
         .out_ready(block_conv_pad_out__in_ready)
     );
 
-    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 288 cycles a frame
+    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1, taps 1; 288 cycles a frame
     lepton_window #(
         .X_BITS(4),
         .LANES(1),

@@ -112,7 +112,8 @@ class SlidingWindow(Pixels):
     @property
     def folding(self) -> dict[str, int]:
         """See Kernel."""
-        return {"lanes": self.lanes, "taps": self.word_taps}
+        lanes = {"lanes": self.lanes}
+        return lanes if self.is_channelwise else {**lanes, "taps": self.word_taps}
 
     def foldings(self) -> Iterator[Kernel]:
         """See Kernel: taps at once are a row of the kernel, or all of it."""

@@ -116,7 +116,7 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
     lepton::convert_width<ap_uint<4>, 8, 1, 32>(image_in0_reader_fork_a, image_in0_reader_fork_a_x1, frames);
     // block/conv: border of 3 around 4x4x2; lanes 1; 72 cycles a frame
     lepton::pad<ap_uint<4>, 1, 2, 4, 4, 1, 1, 1, 1>(image_in0_reader_fork_a_x1, block_conv_pad_out, 3, frames);
-    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 288 cycles a frame
+    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1, taps 1; 288 cycles a frame
     lepton::sliding_window<ap_uint<4>, 1, 2, 6, 6, 3, 3, 1, 1, 1, 1>(block_conv_pad_out, block_conv_window_out, frames);
     // block/conv: 16 products of 2x18 weights with a vector, 2 rows x 1 columns at once; pe 2, simd 1, dsp 1; 288 cycles a frame
     layers::block_conv::run(block_conv_window_out, block_conv_out, frames);
