@@ -303,7 +303,7 @@ def build(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Synthesise a compiled design, or bring it to a bitstream, with open tools.
+    """Synthesise a compiled design, or bring it to a bitstream.
 
     Logs, netlists and bitstreams go to DIR/build, the figures into DIR/report.json.
     """

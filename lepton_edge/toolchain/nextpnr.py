@@ -35,7 +35,8 @@ class Fabric:
 FABRICS: Mapping[str, Fabric] = {
     "ecp5": Fabric(
         "nextpnr-ecp5", "ecppack", "lpf", "config", "bit",
-        ("--lpf", "{constraints}", "--lpf-allow-unconstrained", "--textcfg", "{routed}"),
+        ("--lpf", "{constraints}", "--lpf-allow-unconstrained", "--textcfg", "{routed}",
+         "--placer", "static"),
     ),
     "ice40": Fabric(
         "nextpnr-ice40", "icepack", "pcf", "asc", "bin",
@@ -46,7 +47,11 @@ FABRICS: Mapping[str, Fabric] = {
         ("--vopt", "cst={constraints}", "--write", "{routed}"),
     ),
 }  # fmt: skip
-"""The families with an open router."""
+"""The families with an open router.
+
+On ECP5 the static placer stands multipliers nearer to what they work with than the default one:
+a design with 102 of them reached 81 instead of 71 MHz.
+"""
 
 TIMEOUT_S = 3 * 3600.0
 """Longest that one attempt to place and route may take."""
