@@ -110,6 +110,12 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
     except OSError as error:
+        if not job.folder.is_dir():
+            raise ToolFailedError(
+                f"{job.folder} is gone: was the design compiled again meanwhile?",
+                where=job.name,
+                hint="run the command again",
+            ) from None
         raise ToolFailedError(
             f"{job.command[0]} cannot be run: {error.strerror}",
             where=job.name,

@@ -99,6 +99,13 @@ def test_what_cannot_start_is_told(tmp_path: Path) -> None:
         list(run_jobs([job], 1))
 
 
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    job = Job("job", ("true",), tmp_path / "gone", tmp_path / "log", 1.0)
+
+    with pytest.raises(ToolFailedError, match="gone is gone: was the design compiled again"):
+        list(run_jobs([job], 1))
+
+
 def test_a_log_that_is_gone_is_told(tmp_path: Path) -> None:
     assert complaint(tmp_path / "missing") == "its log cannot be read"
     job = Job("job", ("tool",), tmp_path, tmp_path / "missing", 1.0)
