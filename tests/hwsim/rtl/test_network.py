@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.backends.boards import load_board
-from lepton_edge.backends.fpga.design import make_design
+from lepton_edge.backends.fpga.design import Request, make_design
 from lepton_edge.frontends import import_model
 from lepton_edge.ir import interpreter
 from lepton_edge.passes.pipeline import QuantizeOptions, lower, quantize, simplify
@@ -29,7 +29,7 @@ def test_the_digits_network_in_rtl_equals_the_interpreter(tmp_path: Path) -> Non
         samples = {graph.inputs[0]: archive[archive.files[0]]}
     lowered = lower(quantize(graph, QuantizeOptions(), samples))
     board = load_board("pynq-z2")
-    design = make_design(lowered.graph, lowered.reasons, board, board.clock_mhz)
+    design = make_design(lowered.graph, lowered.reasons, Request(board, board.clock_mhz))
     dataflow, core = design.dataflow, design.regions.core
     codes = interpreter.run(design.regions.before, {k: v[:FRAMES] for k, v in samples.items()})
     wanted = interpreter.run(core, {v: codes[v] for v in core.inputs})

@@ -13,6 +13,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    MemoryStyle,
     Module,
     Port,
     as_frames,
@@ -20,6 +21,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     divisors,
     flat,
     memory,
+    memory_styles,
     text_shape,
 )
 from lepton_edge.ir.ops.linear import windows
@@ -94,6 +96,7 @@ class SlidingWindow(Pixels):
         dilations: along H, W.
         is_channelwise: order taps within channel groups (depthwise, pool) instead of channels
             within taps (matrix-vector unit).
+        style: where the line buffer is.
     """
 
     kind: ClassVar[str] = "sliding_window"
@@ -101,6 +104,19 @@ class SlidingWindow(Pixels):
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)
     is_channelwise: bool = False
+    style: MemoryStyle = "auto"
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        return {"lanes": self.lanes, "line_bram": int(self.style == "block")}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel."""
+        for lanes in divisors(self.channels):
+            kernel = replace(self, lanes=lanes)
+            for style in memory_styles(lanes * self.x.bits, kernel.buffer_words):
+                yield replace(kernel, style=style)
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -128,6 +144,12 @@ class SlidingWindow(Pixels):
         """See Kernel."""
         count = self.out_size[0] * self.out_size[1] * self.taps * self.channels
         return (Port(self.x, count, self.lanes),)
+
+    @property
+    def buffer_words(self) -> int:
+        """Words of the line buffer: the rows of a window, and those that the next one adds."""
+        rows = self.extent[0] + (self.strides[0] if self.out_size[0] > 1 else 0)
+        return rows * self.width * self.groups
 
     @property
     def cycles(self) -> int:
@@ -158,8 +180,7 @@ class SlidingWindow(Pixels):
     @property
     def resources(self) -> Resources:
         """See Kernel."""
-        rows = self.extent[0] + (self.strides[0] if self.out_size[0] > 1 else 0)
-        buffer = memory(self.lanes * self.x.bits, rows * self.width * self.groups, ports=2)
+        buffer = memory(self.lanes * self.x.bits, self.buffer_words, ports=2, style=self.style)
         return buffer + control(self.outputs[0].words) + Resources(lut=80, ff=60)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
@@ -176,12 +197,14 @@ class SlidingWindow(Pixels):
         """See Kernel."""
         name = "sliding_window_channelwise" if self.is_channelwise else "sliding_window"
         geometry = (*self.kernel, *self.strides, *self.dilations)
-        return Call("window.hpp", name, (*self.shape_arguments, *geometry))
+        storage = () if self.style == "auto" else (f"lepton::Storage::{self.style}",)
+        return Call("window.hpp", name, (*self.shape_arguments, *geometry, *storage))
 
     @property
     def module(self) -> Module:
         """See Kernel."""
         parameters = {**self.shape_parameters, "IS_CHANNELWISE": int(self.is_channelwise)}
+        parameters["RAM_STYLE"] = self.style
         for name, (along_h, along_w) in (
             ("KERNEL", self.kernel),
             ("STRIDE", self.strides),
