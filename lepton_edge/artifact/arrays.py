@@ -120,6 +120,16 @@ def check_output(path: Path, num_arrays: int) -> None:
     if path.suffix == ".npy" and num_arrays != 1:
         what = f".npy holds one array; there are {num_arrays} outputs"
         raise UserError(what, where=where, hint=f"--output {path.with_suffix('.npz')}")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """See, before the work, that a file can be written to ``path``; make its directory.
+
+    Raises:
+        UserError: it cannot.
+    """
+    where = str(path)
     if path.is_dir():
         raise UserError("wanted a file to write, found a directory", where=where)
     try:

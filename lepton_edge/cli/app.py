@@ -7,7 +7,7 @@ import platform
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from lepton_edge.errors import (
     UserError,
     VerifyError,
 )
+
+if TYPE_CHECKING:
+    from lepton_edge.flow import CompileOptions
 
 TARGETS, LATER_TARGETS = ("fpga",), ("arm", "cuda", "cpu")
 LEVELS, LATER_LEVELS = ("reference", "csim", "rtl"), ("device",)
@@ -53,6 +56,12 @@ class ObserverName(StrEnum):
 def _positive(value: float | None) -> float | None:
     if value is not None and not 0 < value < math.inf:
         raise typer.BadParameter(f"wanted a number above 0, found {value:g}")
+    return value
+
+
+def _not_negative(value: float | None) -> float | None:
+    if value is not None and not 0 <= value < math.inf:
+        raise typer.BadParameter(f"wanted 0 or more, found {value:g}")
     return value
 
 
@@ -157,7 +166,22 @@ def compile_command(
     folding: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="TOML: a table a layer, with pe, simd, lanes or dsp (0 or 1)."
+            metavar="FILE",
+            help="TOML: a table a layer, with pe, simd, lanes, or dsp, bram, line_bram (0 or 1).",
+        ),
+    ] = None,
+    lut: Annotated[
+        int | None,
+        typer.Option(callback=_not_negative, metavar="N", help="Most LUTs, for 70 % of them."),
+    ] = None,
+    dsp: Annotated[
+        int | None,
+        typer.Option(callback=_not_negative, metavar="N", help="Most DSP blocks, for 80 %."),
+    ] = None,
+    bram: Annotated[
+        float | None,
+        typer.Option(
+            callback=_not_negative, metavar="N", help="Most 36-kbit block RAMs, for 80 %."
         ),
     ] = None,
     samples: Annotated[
@@ -170,13 +194,25 @@ def compile_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Plan and estimate; write nothing.")
     ] = False,
+    explore: Annotated[
+        bool,
+        typer.Option("--explore", help="List what else the board can do; write no artifact."),
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --explore: draw it (.png, .svg or .pdf)."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Quantise, plan, write and prove a design for a board."""
     _known("target", target, TARGETS, LATER_TARGETS)
     _refuse_both("--fps", fps, "--latency-us", latency_us)
-    root = None if dry_run else _required_output(output)
+    _refuse_both("--explore", explore or None, "--output", output)
+    if plot is not None and not explore:
+        what = "--plot draws what --explore finds"
+        raise UserError(what, where="lepton-edge compile", hint="give --explore as well")
+    root = None if dry_run or explore else _required_output(output)
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.cli import render
     from lepton_edge.flow import CompileOptions, compile_model, plan_model
@@ -185,16 +221,32 @@ def compile_command(
     options = CompileOptions(
         target=target, board=board, calibration=calibration, quantize=quantize.value,
         observer=observer.value, equalize=equalize, correct_bias=correct_bias, fps=fps,
-        latency_us=latency_us, clock_mhz=clock_mhz, folding=folding, samples=samples,
-        csim=not no_csim, keep_stages=keep_stages,
+        latency_us=latency_us, clock_mhz=clock_mhz, folding=folding, lut=lut, dsp=dsp, bram=bram,
+        samples=samples, csim=not no_csim, keep_stages=keep_stages,
     )
     # fmt: on
+    if explore:
+        _explore(model, options, plot, out)
+        return
     if root is None:
         report = plan_model(model, options, out.progress)
     else:
         report = compile_model(model, root, options, out.progress).report
     document = {"artifact": root and str(root), "report": report.as_dict()}
     out.show(document, render.compiled(report, root, _budget(board or report.board)))
+
+
+def _explore(model: Path, options: CompileOptions, plot: Path | None, out: Output) -> None:
+    """Show the designs worth considering."""
+    from lepton_edge.cli import plots, render
+    from lepton_edge.flow import explore_model
+
+    if plot is not None:
+        plots.check(plot)
+    found = explore_model(model, options, out.progress)
+    if plot is not None:
+        plots.draw(found, plot)
+    out.show(render.explore_document(found, plot), render.explored(found, plot))
 
 
 @app.command(epilog=_EXAMPLES["run"])
@@ -401,7 +453,7 @@ def _refuse_both(option: str, value: object, other: str, other_value: object) ->
 def _required_output(output: Path | None) -> Path:
     if output is None:
         what = "no directory was given to write to"
-        raise UserError(what, where="lepton-edge compile", hint="-o DIR, or --dry-run")
+        raise UserError(what, where="lepton-edge compile", hint="-o DIR, --dry-run or --explore")
     return output
 
 

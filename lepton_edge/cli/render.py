@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -20,6 +20,9 @@ from lepton_edge.backends.boards import Board
 from lepton_edge.errors import LeptonError
 from lepton_edge.ir.types import Array
 from lepton_edge.toolchain.find import Found, Package
+
+if TYPE_CHECKING:
+    from lepton_edge.flow import Exploration
 
 NAME_WIDTH = 24
 """Widest layer name in a table."""
@@ -106,6 +109,50 @@ def compiled(report: Report, root: Path | None, budget: Mapping[str, float] | No
         fallbacks_list(report),
         _listing("warnings", report.warnings),
         _unwrapped(end),
+    )
+
+
+def explore_document(found: Exploration, plot: Path | None) -> dict[str, Any]:
+    """Return the designs worth considering as plain JSON values."""
+    points = [
+        {
+            "cycles_per_frame": point.cycles,
+            "throughput_fps": point.fps,
+            "latency_us": point.latency_us,
+            **point.resources.as_dict(),
+            "chosen": point.is_chosen,
+        }
+        for point in found.points
+    ]
+    return {
+        "model": found.model,
+        "board": found.board.name,
+        "clock_mhz": found.clock_mhz,
+        "evidence": "estimated",
+        "points": points,
+        "plot": plot and str(plot),
+    }
+
+
+def explored(found: Exploration, plot: Path | None) -> Group:
+    """List the designs worth considering, the fastest first."""
+    shown = [n for n in RESOURCES if any(p.resources.as_dict()[n] for p in found.points)]
+    numbers = ["frames/s", "cycles", "latency µs", *(RESOURCES[name] for name in shown)]
+    title = "designs, from the fastest that fits to the smallest (estimated)"
+    table = _table(*numbers, "", title=title, right=numbers)
+    for point in found.points:
+        amounts = point.resources.as_dict()
+        table.add_row(
+            number(point.fps),
+            number(point.cycles),
+            number(point.latency_us),
+            *(number(amounts[name]) for name in shown),
+            "chosen" if point.is_chosen else "",
+        )
+    return _stack(
+        Text(f"{found.model} on {found.board.name} at {found.clock_mhz:g} MHz"),
+        table,
+        _unwrapped(f"drawn to {plot}" if plot else "nothing was written"),
     )
 
 

@@ -13,7 +13,7 @@ from lepton_edge.artifact.store import ArtifactWriter
 from lepton_edge.flow.compiled import Artifact
 from lepton_edge.flow.levels import require_equal, verify_levels
 from lepton_edge.flow.options import KEPT_SAMPLES, CompileOptions
-from lepton_edge.flow.planning import plan
+from lepton_edge.flow.planning import Exploration, plan, survey
 from lepton_edge.flow.samples import random_inputs
 from lepton_edge.flow.writing import (
     manifest_of,
@@ -90,3 +90,10 @@ def plan_model(
     """Plan a network and return the report with its estimates; writes nothing."""
     options, progress = options or CompileOptions(), progress or Silent()
     return report_of(plan(model, options, progress, None, None), options)
+
+
+def explore_model(
+    model: Path | str | Any, options: CompileOptions | None = None, progress: Progress | None = None
+) -> Exploration:
+    """Plan a network for a whole range of rates; writes nothing."""
+    return survey(model, options or CompileOptions(), progress or Silent())

@@ -35,6 +35,9 @@ class CompileOptions:
         latency_us: latency to stay within.
         clock_mhz: clock; the board's default when None.
         folding: TOML with pinned foldings.
+        lut: most look-up tables; a share of the board when None.
+        dsp: most multiplier blocks.
+        bram: most block RAM, in units of 36 kbit.
         samples: frames to prove in C simulation.
         csim: run C simulation.
         keep_stages: save the graph after each pass.
@@ -51,6 +54,9 @@ class CompileOptions:
     latency_us: float | None = None
     clock_mhz: float | None = None
     folding: Path | str | None = None
+    lut: int | None = None
+    dsp: int | None = None
+    bram: float | None = None
     samples: int = 32
     csim: bool = True
     keep_stages: bool = False

@@ -10,9 +10,12 @@ from typing import Any
 from lepton_edge.backends.boards import Board, load_board
 from lepton_edge.backends.fpga.design import (
     Design,
+    Point,
+    Request,
+    explore_designs,
     make_design,
 )
-from lepton_edge.backends.fpga.folding import read_pins
+from lepton_edge.backends.fpga.folding import Caps, budget_of, read_pins
 from lepton_edge.errors import (
     UnknownNameError,
     UnsupportedError,
@@ -26,6 +29,7 @@ from lepton_edge.ir.types import Array
 from lepton_edge.passes.base import Watcher
 from lepton_edge.passes.calibration import Observer
 from lepton_edge.passes.insert_quantizers import is_quantized
+from lepton_edge.passes.lower_integers import Lowered
 from lepton_edge.passes.pipeline import QuantizeOptions, lower, quantize, simplify
 from lepton_edge.passes.quantization_loss import QuantizationLoss, quantization_loss
 from lepton_edge.progress import Progress
@@ -50,6 +54,26 @@ class Planned:
     doubts: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Exploration:
+    """The designs worth considering for a network on a board, the fastest first."""
+
+    model: str
+    board: Board
+    clock_mhz: float
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What comes before the plan: the simplified float network, its integers, and the samples."""
+
+    graph: Graph
+    lowered: Lowered
+    samples: dict[str, Array] | None
+    doubts: tuple[str, ...]
+
+
 def plan(
     model: Path | str | Any,
     options: CompileOptions,
@@ -58,11 +82,45 @@ def plan(
     example_inputs: Sequence[Any] | None,
 ) -> Planned:
     """Turn the model into integers and plan the hardware."""
+    request = _request(options)
+    prepared = _prepare(model, options, progress, watch, example_inputs)
+    lowered, samples = prepared.lowered, prepared.samples
+    with progress.stage(f"plan the hardware for {request.board.title}"):
+        design = make_design(lowered.graph, lowered.reasons, request)
+    loss = None
+    if samples and not is_quantized(prepared.graph):
+        with progress.stage("compare the integers with the float network"):
+            loss = quantization_loss(prepared.graph, lowered.graph, samples)
+    return Planned(lowered.graph, samples, design, loss, prepared.doubts)
+
+
+def survey(model: Path | str | Any, options: CompileOptions, progress: Progress) -> Exploration:
+    """Turn the model into integers and plan the hardware for a whole range of rates."""
+    request = _request(options)
+    lowered = _prepare(model, options, progress, None, None).lowered
+    with progress.stage(f"explore what {request.board.title} can do"):
+        points = explore_designs(lowered.graph, lowered.reasons, request, progress)
+    return Exploration(lowered.graph.name, request.board, request.clock_mhz, points)
+
+
+def _request(options: CompileOptions) -> Request:
     if options.target != "fpga":
         raise UnknownNameError.of("target", options.target, ("fpga",))
     board = load_board(DEFAULT_BOARD if options.board is None else options.board)
     clock_mhz = _clock(board, options.clock_mhz)
-    pins = read_pins(Path(options.folding)) if options.folding else None
+    pins = read_pins(Path(options.folding)) if options.folding else {}
+    caps = Caps(options.lut, options.dsp, options.bram)
+    budget_of(board, caps)  # refuses caps before any work is done
+    return Request(board, clock_mhz, options.fps, options.latency_us, pins, caps)
+
+
+def _prepare(
+    model: Path | str | Any,
+    options: CompileOptions,
+    progress: Progress,
+    watch: Watcher | None,
+    example_inputs: Sequence[Any] | None,
+) -> _Prepared:
     with progress.stage("import the model"):
         source = _import(model, example_inputs)
         _require_single_frames(source)
@@ -73,16 +131,7 @@ def plan(
         quantized = quantize(graph, _quantize_options(options), samples, watch)
     with progress.stage("lower to exact integers"):
         lowered = lower(quantized, watch)
-    with progress.stage(f"plan the hardware for {board.title}"):
-        design = make_design(
-            lowered.graph, lowered.reasons, board, clock_mhz,
-            fps=options.fps, latency_us=options.latency_us, pins=pins,
-        )  # fmt: skip
-    loss = None
-    if samples and not is_quantized(graph):
-        with progress.stage("compare the integers with the float network"):
-            loss = quantization_loss(graph, lowered.graph, samples)
-    return Planned(lowered.graph, samples, design, loss, doubts)
+    return _Prepared(graph, lowered, samples, doubts)
 
 
 def _import(model: Path | str | Any, example_inputs: Sequence[Any] | None) -> Graph:

@@ -151,10 +151,12 @@ TOOLS = (
 PACKAGES = (
     Package("numpy", "arrays; the interpreter", "pip install numpy", is_required=True),
     Package("onnx", "reads ONNX models", "pip install onnx", is_required=True),
+    Package("ortools", "plans the hardware", "pip install ortools", is_required=True),
     Package("typer", "this command line", "pip install typer", is_required=True),
     Package("rich", "tables and progress", "pip install rich", is_required=True),
     Package("torch", "takes PyTorch modules", "pip install 'lepton-edge[torch]'"),
     Package("onnxscript", "torch's ONNX exporter", "pip install 'lepton-edge[torch]'"),
+    Package("matplotlib", "pictures of what a board can do", "pip install 'lepton-edge[report]'"),
     Package("onnxruntime", "tests: an outside reference", "pip install 'lepton-edge[dev]'"),
     Package("qonnx", "tests: an outside reference", "pip install 'lepton-edge[dev]'"),
     Package("hls4ml", "tests: the vendor's ap_types headers", "pip install 'lepton-edge[dev]'"),

@@ -269,6 +269,13 @@ OPTIONS: list[tuple[str, int, str]] = [
     ("--samples 1e3", 2, "'--samples'"),
     ("--quantize none", 4, "the target needs integers"),
     ("--folding nope.toml", 2, "cannot be read"),
+    ("--lut 53201", 2, "a cap of 53201 lut was given; PYNQ-Z2 has 53200"),
+    ("--bram 1e9", 2, "a cap of 1e+09 bram36 was given; PYNQ-Z2 has 140"),
+    ("--dsp -1", 2, "wanted 0 or more, found -1"),
+    ("--dsp 2.5", 2, "'--dsp'"),
+    ("--lut 100", 8, "of 100 allowed (estimated); most lut goes to layer"),
+    ("--explore", 2, "--explore and --output exclude each other"),
+    ("--plot x.png", 2, "--plot draws what --explore finds"),
 ]
 
 

@@ -212,6 +212,39 @@ def test_a_rate_is_met_without_waste(fps: int, digits: Any, call: Any) -> None:
     assert used < lut()[1], "a modest rate takes as much as the fastest design"
 
 
+def test_caps_are_kept_and_change_the_design(digits: Any, call: Any) -> None:
+    def metrics(*words: object) -> dict[str, float]:
+        ended = call("compile", *digits.words, "--dry-run", "--json", *words)
+        assert ended.status == 0, ended.out
+        return {m["name"]: m["value"] for m in json.loads(ended.out)["report"]["metrics"]}
+
+    free, capped = metrics(), metrics("--lut", 20_000, "--dsp", 60, "--bram", 8.5)
+    assert capped["lut"] <= 20_000 < free["lut"]
+    assert capped["dsp"] <= 60 < free["dsp"]
+    assert capped["bram36"] <= 8.5
+    assert capped["throughput_fps"] < free["throughput_fps"]
+    assert all(found["plan_gap_percent"] <= 1 for found in (free, capped))
+
+
+def test_exploring_finds_what_compiling_would_choose(
+    digits: Any, call: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    words = (*digits.words, "--fps", 10_000, "--json")
+    explored = call("compile", *words, "--explore", "--plot", tmp_path / "front.png")
+    planned = call("compile", *words, "--dry-run")
+
+    points = json.loads(explored.out)["points"]
+    (chosen,) = [point for point in points if point["chosen"]]
+    metrics = {m["name"]: m["value"] for m in json.loads(planned.out)["report"]["metrics"]}
+    same = ("throughput_fps", "latency_us", "cycles_per_frame", "lut", "ff", "dsp", "bram36")
+    assert {name: chosen[name] for name in same} == {name: metrics[name] for name in same}
+    rates = [point["throughput_fps"] for point in points]
+    assert rates == sorted(rates, reverse=True)
+    assert len(points) > 5
+    assert [file.name for file in tmp_path.iterdir()] == ["front.png"]
+
+
 def test_python_and_the_command_line_agree(mlp: Any, artifact: Path, tmp_path: Path) -> None:
     options = CompileOptions(calibration=mlp.calibration)
     made = lepton_edge.compile(mlp.model, tmp_path / "api", options)

@@ -14,7 +14,7 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from lepton_edge.backends.boards import load_board
-from lepton_edge.backends.fpga.design import Design, make_design
+from lepton_edge.backends.fpga.design import Design, Request, make_design
 from lepton_edge.backends.fpga.hls_text import port_dtype
 from lepton_edge.backends.fpga.lower import lower_dataflow
 from lepton_edge.backends.fpga.regions import split_regions
@@ -160,9 +160,10 @@ def designs(draw: st.DrawFn) -> tuple[Graph, Design]:
         pins = pins_for(regions.core, draw)
         fps = draw(st.sampled_from((None, 100.0, 100_000.0)))
         try:
-            design = make_design(result.graph, result.reasons, BOARD, 100.0, fps=fps, pins=pins)
+            request = Request(BOARD, 100.0, fps=fps, pins=pins)
+            design = make_design(result.graph, result.reasons, request)
         except ConfigError:  # the drawn foldings exclude each other
-            design = make_design(result.graph, result.reasons, BOARD, 100.0, fps=fps)
+            design = make_design(result.graph, result.reasons, Request(BOARD, 100.0, fps=fps))
     except UnsupportedError as refusal:
         event(f"unsupported: {str(refusal)[:60]}")
         assume(False)

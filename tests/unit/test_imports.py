@@ -10,7 +10,7 @@ import pytest
 import lepton_edge
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("onnx", "torch", "typer", "rich", "click", "tvm")
+HEAVY = ("onnx", "torch", "typer", "rich", "click", "tvm", "ortools", "pandas", "matplotlib")
 
 
 def modules_after(statement: str) -> set[str]:
@@ -31,6 +31,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_importing_the_command_line_loads_nothing_heavy() -> None:
     assert not modules_after("from lepton_edge.cli import main") & {*HEAVY, "numpy"}
+
+
+def test_the_solver_and_plots_are_loaded_when_used() -> None:
+    loaded = modules_after("import lepton_edge.flow, lepton_edge.cli.plots, lepton_edge.cli.app")
+
+    assert not loaded & {"ortools", "pandas", "matplotlib"}
 
 
 def test_help_needs_neither_onnx_nor_torch_nor_numpy() -> None:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "counter.hpp"
+#include "storage.hpp"
 #include "vec.hpp"
 
 namespace lepton {
@@ -9,7 +10,7 @@ namespace detail {
 
 /// Both window orders; see `sliding_window` below.
 template <bool CHANNELWISE, typename T, unsigned LANES, unsigned C, unsigned H, unsigned W, unsigned KH, unsigned KW,
-          unsigned SH, unsigned SW, unsigned DH, unsigned DW>
+          unsigned SH, unsigned SW, unsigned DH, unsigned DW, Storage ROWS_IN>
 void window(hls::stream<Vec<T, LANES>>& in, hls::stream<Vec<T, LANES>>& out, unsigned frames) {
     static_assert(C % LANES == 0, "LANES must divide C");
     constexpr unsigned GROUPS = C / LANES;
@@ -37,7 +38,7 @@ void window(hls::stream<Vec<T, LANES>>& in, hls::stream<Vec<T, LANES>>& out, uns
 
     Vec<T, LANES> rows[ROWS][ROW_WORDS];
 #pragma HLS aggregate variable=rows compact=bit
-#pragma HLS bind_storage variable=rows type=ram_s2p
+    SimpleDualPort<ROWS_IN>::bind(rows);
 #pragma HLS dependence variable=rows type=inter dependent=false
 
     Counter<OUT_H> phase = 0;  // 0 fills, phase p writes output row p-1
@@ -110,21 +111,21 @@ void window(hls::stream<Vec<T, LANES>>& in, hls::stream<Vec<T, LANES>>& out, uns
 /// Cycles a frame: fill + OUT_H * row, with G = C/LANES, settle = 8 if OUT_W*G < 8 else 0,
 /// fill = ((KH-1)*DH+1)*W*G + settle, row = max(OUT_W*KH*KW*G, SH*W*G) + settle.
 ///
-/// KH, KW: kernel; SH, SW: stride; DH, DW: dilation (vertical, horizontal).
+/// KH, KW: kernel; SH, SW: stride; DH, DW: dilation (vertical, horizontal). ROWS_IN: where the rows are kept.
 template <typename T, unsigned LANES, unsigned C, unsigned H, unsigned W, unsigned KH, unsigned KW, unsigned SH,
-          unsigned SW, unsigned DH, unsigned DW>
+          unsigned SW, unsigned DH, unsigned DW, Storage ROWS_IN = Storage::automatic>
 void sliding_window(hls::stream<Vec<T, LANES>>& in, hls::stream<Vec<T, LANES>>& out, unsigned frames) {
 #pragma HLS inline
-    detail::window<false, T, LANES, C, H, W, KH, KW, SH, SW, DH, DW>(in, out, frames);
+    detail::window<false, T, LANES, C, H, W, KH, KW, SH, SW, DH, DW, ROWS_IN>(in, out, frames);
 }
 
 /// Patches for depthwise convolution and pooling: for each output pixel, for each channel group, the
 /// words of that group by kernel row and column. Otherwise as `sliding_window`.
 template <typename T, unsigned LANES, unsigned C, unsigned H, unsigned W, unsigned KH, unsigned KW, unsigned SH,
-          unsigned SW, unsigned DH, unsigned DW>
+          unsigned SW, unsigned DH, unsigned DW, Storage ROWS_IN = Storage::automatic>
 void sliding_window_channelwise(hls::stream<Vec<T, LANES>>& in, hls::stream<Vec<T, LANES>>& out, unsigned frames) {
 #pragma HLS inline
-    detail::window<true, T, LANES, C, H, W, KH, KW, SH, SW, DH, DW>(in, out, frames);
+    detail::window<true, T, LANES, C, H, W, KH, KW, SH, SW, DH, DW, ROWS_IN>(in, out, frames);
 }
 
 /// Patches for a convolution in words of TAPS neighbouring taps, all channels of each: the elements of

@@ -144,7 +144,8 @@ def connect(dataflow: Dataflow) -> Dataflow:
             kernel = replace(kernel, lanes=lanes[actor.inputs[0]])
         inputs: list[str] = []
         for stream, port in zip(actor.inputs, kernel.inputs, strict=True):
-            if lanes.get(stream, port.lanes) != port.lanes and _is_channelwise(dataflow, stream):
+            writer = dataflow.writer[stream][0].kernel if stream in lanes else None
+            if writer and must_agree(writer) and lanes[stream] != port.lanes:
                 raise InternalError(f"{actor.name} must have the lanes of the window that it reads")
             for converter in converters(
                 port.elem, port.elements, lanes.get(stream, port.lanes), port.lanes
@@ -164,10 +165,12 @@ def connect(dataflow: Dataflow) -> Dataflow:
     return connected
 
 
-def _is_channelwise(dataflow: Dataflow, stream: str) -> bool:
-    """Whether the order of a stream's words depends on its lanes, so that none may convert it."""
-    kernel = dataflow.writer[stream][0].kernel
-    return isinstance(kernel, SlidingWindow) and kernel.is_channelwise
+def must_agree(writer: Kernel) -> bool:
+    """Whether a reader needs its writer's lanes, because the order of the words depends on them.
+
+    Elsewhere words of other lanes hold the same elements in the same order, and can be converted.
+    """
+    return isinstance(writer, SlidingWindow) and writer.is_channelwise
 
 
 def _check(dataflow: Dataflow) -> None:

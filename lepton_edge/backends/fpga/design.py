@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from lepton_edge.artifact.report import Evidence, FallbackRow, LayerRow, Metric
 from lepton_edge.backends.boards import Board, Resources
 from lepton_edge.backends.fpga.dataflow import Dataflow
-from lepton_edge.backends.fpga.folding import Goal, Pins, budget_of, plan
+from lepton_edge.backends.fpga.folding import (
+    ALLOWANCE,
+    Caps,
+    Goal,
+    Pins,
+    Planner,
+    Space,
+    budget_of,
+    explore,
+    find_plan,
+)
 from lepton_edge.backends.fpga.hls_text import HlsOptions, board_files, network_files
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, WidthConverter
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
@@ -19,6 +30,7 @@ from lepton_edge.backends.fpga.rtl_text import RtlProject, rtl_project
 from lepton_edge.backends.fpga.schedule import latency_cycles
 from lepton_edge.errors import DoesNotFitError, UserError
 from lepton_edge.ir.graph import Graph
+from lepton_edge.progress import Progress
 
 MODEL_ERROR = "not calibrated yet"
 """What the report says about the error of the cost functions."""
@@ -36,6 +48,7 @@ class Design:
         design_id: identity of the generated hardware.
         files: the HLS project.
         rtl: the same design in SystemVerilog.
+        gap: by how much of its cost, at most, another plan could be cheaper: 0..1.
     """
 
     regions: Regions
@@ -45,50 +58,84 @@ class Design:
     design_id: int
     files: Mapping[str, str]
     rtl: RtlProject
+    gap: float
 
 
-def make_design(
-    graph: Graph,
-    reasons: Mapping[str, str],
-    board: Board,
-    clock_mhz: float,
-    *,
-    fps: float | None = None,
-    latency_us: float | None = None,
-    pins: Pins | None = None,
-) -> Design:
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a design.
+
+    Args:
+        board: the board.
+        clock_mhz: the clock to plan for.
+        fps: frames a second to reach at least; None for as many as fit.
+        latency_us: latency of one frame to stay within; None for any.
+        pins: foldings that the user fixed.
+        caps: what the user allows instead of the usual share of the board.
+    """
+
+    board: Board
+    clock_mhz: float
+    fps: float | None = None
+    latency_us: float | None = None
+    pins: Pins = field(default_factory=dict)
+    caps: Caps = field(default_factory=Caps)
+
+    @property
+    def goal(self) -> Goal:
+        """The goal in clock cycles.
+
+        Raises:
+            UserError: it is less than one.
+        """
+        goal = Goal(
+            None if self.fps is None else int(self.clock_mhz * 1e6 / self.fps),
+            None if self.latency_us is None else int(self.clock_mhz * self.latency_us),
+        )
+        if goal.cycles == 0 or goal.latency == 0:
+            raise UserError(
+                f"the goal leaves less than one clock cycle at {self.clock_mhz:g} MHz",
+                hint="ask for less, or for a higher --clock-mhz",
+            )
+        return goal
+
+
+@dataclass(frozen=True)
+class Point:
+    """One of the designs that a board could hold.
+
+    Args:
+        cycles: a frame.
+        fps: frames a second.
+        latency_us: of one frame.
+        resources: what it takes.
+        is_chosen: whether it is the one that would be compiled.
+    """
+
+    cycles: int
+    fps: float
+    latency_us: float
+    resources: Resources
+    is_chosen: bool
+
+
+def make_design(graph: Graph, reasons: Mapping[str, str], request: Request) -> Design:
     """Plan an integer graph for a board and write its HLS project.
 
     Args:
         graph: the lowered network.
         reasons: why some of its nodes stayed in float.
-        board: the board.
-        clock_mhz: the clock to plan for.
-        fps: frames a second to reach at least.
-        latency_us: latency of one frame to stay within.
-        pins: foldings that the user fixed.
+        request: the board and the goal.
 
     Raises:
         UnsupportedError: layers that neither the FPGA nor the ends of the host part can compute.
         DoesNotFitError: the goal cannot be met on the board.
     """
     regions = split_regions(graph, reasons)
-    goal = Goal(
-        None if fps is None else int(clock_mhz * 1e6 / fps),
-        None if latency_us is None else int(clock_mhz * latency_us),
-    )
-    if goal.cycles == 0 or goal.latency == 0:
-        raise UserError(
-            f"the goal leaves less than one clock cycle at {clock_mhz:g} MHz",
-            hint="ask for less, or for a higher --clock-mhz",
-        )
-    lowered = lower_dataflow(regions.core)
-    try:
-        dataflow = plan(lowered, budget_of(board), goal, pins)
-    except DoesNotFitError as error:
-        if goal != Goal():
-            error.hint += f"; {_best(lowered, board, clock_mhz, pins)}"
-        raise
+    planner = _planner(regions, request)
+    with _explained(planner, request):
+        found = find_plan(planner, request.goal)
+    dataflow, board, clock_mhz = found.dataflow, request.board, request.clock_mhz
     files = network_files(dataflow)
     # The identity is a hash of the project without it; only the board's files are written twice.
     anonymous = {
@@ -100,19 +147,66 @@ def make_design(
     design_id = int(digest.hexdigest()[:8], 16)
     files |= board_files(dataflow, HlsOptions(board, clock_mhz, design_id))
     rtl = rtl_project(dataflow, design_id, board.dsp_kind)
-    return Design(regions, dataflow, board, clock_mhz, design_id, files, rtl)
+    return Design(regions, dataflow, board, clock_mhz, design_id, files, rtl, found.gap)
 
 
-def _best(lowered: Dataflow, board: Board, clock_mhz: float, pins: Pins | None) -> str:
-    """Say what the board can do with the network."""
+def explore_designs(
+    graph: Graph, reasons: Mapping[str, str], request: Request, progress: Progress
+) -> tuple[Point, ...]:
+    """Return the designs worth considering for a board, the fastest first.
+
+    Args:
+        graph: the lowered network.
+        reasons: why some of its nodes stayed in float.
+        request: the board and the goal.
+        progress: told how many designs are done.
+
+    Raises:
+        UnsupportedError: layers that neither the FPGA nor the ends of the host part can compute.
+        DoesNotFitError: the goal cannot be met on the board.
+    """
+    planner = _planner(split_regions(graph, reasons), request)
+    with _explained(planner, request):
+        plans, chosen = explore(planner, request.goal, progress.advance)
+    return tuple(
+        Point(
+            plan.dataflow.cycles,
+            request.clock_mhz * 1e6 / plan.dataflow.cycles,
+            latency_cycles(plan.dataflow) / request.clock_mhz,
+            plan.dataflow.resources,
+            index == chosen,
+        )
+        for index, plan in enumerate(plans)
+    )
+
+
+def _planner(regions: Regions, request: Request) -> Planner:
+    budget = budget_of(request.board, request.caps)
+    return Planner(Space(lower_dataflow(regions.core), request.pins), budget)
+
+
+@contextmanager
+def _explained(planner: Planner, request: Request) -> Iterator[None]:
+    """Add to a refusal what a plan may use and what the board can do."""
     try:
-        best = plan(lowered, budget_of(board), Goal(), pins)
-    except DoesNotFitError:
-        return f"{board.title} does not hold the network at any rate"
-    fps, latency = clock_mhz * 1e6 / best.cycles, latency_cycles(best) / clock_mhz
+        yield
+    except DoesNotFitError as error:
+        error.hint += f"; {ALLOWANCE}"
+        if request.goal != Goal():
+            error.hint += f"; {_best(planner, request)}"
+        raise
+
+
+def _best(planner: Planner, request: Request) -> str:
+    """Say what the board can do with the network."""
+    best = planner.fastest()
+    if best is None:
+        return f"{request.board.title} does not hold the network at any rate"
+    fps = request.clock_mhz * 1e6 / best.dataflow.cycles
+    latency = latency_cycles(best.dataflow) / request.clock_mhz
     return (
-        f"the fastest plan for {board.title} at {clock_mhz:g} MHz gives {int(fps)} frames/s with "
-        f"{latency:.1f} us latency"
+        f"the fastest plan for {request.board.title} at {request.clock_mhz:g} MHz gives {int(fps)} "
+        f"frames/s with {latency:.1f} us latency"
     )
 
 
@@ -133,6 +227,13 @@ def metrics(design: Design) -> tuple[Metric, ...]:
         estimate("latency_cycles", latency),
         estimate("latency_us", latency / clock, "µs"),
         *(estimate(name, amount) for name, amount in amounts.items()),
+        Metric(
+            "plan_gap_percent",
+            round(100 * design.gap, 2),
+            "%",
+            Evidence.ESTIMATED,
+            "bound on the cost of the cheapest plan",
+        ),
         Metric(
             "model_bytes",
             _weight_bytes(design),

@@ -23,6 +23,7 @@ from lepton_edge.backends.fpga.hls_cpp import (
 from lepton_edge.backends.fpga.hls_depths import hls_depths
 from lepton_edge.backends.fpga.hls_sim_text import bridge_source, testbench_source
 from lepton_edge.backends.fpga.kernels.base import Port, Table
+from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
 from lepton_edge.backends.fpga.kernels.requantize import Lookup, Threshold
 from lepton_edge.data import data_dir
 from lepton_edge.ir.types import Array
@@ -156,6 +157,9 @@ inline void run({wrapped(arguments, 16)}) {{
 
 def _table_pragmas(actor: Actor) -> list[str]:
     kernel = actor.kernel
+    if isinstance(kernel, MatrixVector | Depthwise):
+        where = {"block": "impl=bram", "distributed": "impl=lutram"}.get(kernel.style)
+        return [f"bind_storage variable=weights type=rom_1p {where}"] if where else []
     if isinstance(kernel, Lookup):
         return ["bind_storage variable=table type=rom_np"]
     if isinstance(kernel, Threshold):

@@ -22,7 +22,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Actor, Dataflow
-from lepton_edge.backends.fpga.kernels.base import BLOCK_RAM_BITS, LUTRAM_DEPTH, Kernel
+from lepton_edge.backends.fpga.kernels.base import (
+    BLOCK_RAM_BITS,
+    LUTRAM_DEPTH,
+    Kernel,
+    memory_styles,
+)
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.ir.types import Array
@@ -84,7 +89,13 @@ def sized(dataflow: Dataflow) -> Dataflow:
 
 
 def _with_extra(kernel: Kernel, extra: int) -> Kernel:
-    return replace(kernel, extra=extra) if isinstance(kernel, SlidingWindow) else kernel
+    """Return a window with so many words more, in block RAM where they become many."""
+    if not isinstance(kernel, SlidingWindow):
+        return kernel
+    window = replace(kernel, extra=extra)
+    styles = memory_styles(*window.buffer)
+    is_chosen = window.style == "auto" or window.style in styles
+    return window if is_chosen else replace(window, style=styles[-1])
 
 
 def _in_flight(actor: Actor) -> int:

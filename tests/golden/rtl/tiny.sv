@@ -2,7 +2,7 @@
 //
 // Every layer is an instance of its own; all work at the same time on what streams through them.
 // The modules are in kernels/, their constants in memory/. Run tools in this folder.
-// Planned: 288 cycles a frame, set by block_conv_window.
+// Planned: 288 cycles a frame, set by block_conv.
 module tiny (
     input logic ap_clk,
     input logic ap_rst_n,
@@ -167,36 +167,36 @@ module tiny (
         .out_ready(side_in1_reader_out__out_ready)
     );
 
-    // 32 words a frame, 1 x ap_uint<4> each
-    logic [3:0] image_in0_reader_fork_a_x1__in_data;
-    logic image_in0_reader_fork_a_x1__in_valid;
-    logic image_in0_reader_fork_a_x1__in_ready;
-    logic [3:0] image_in0_reader_fork_a_x1__out_data;
-    logic image_in0_reader_fork_a_x1__out_valid;
-    logic image_in0_reader_fork_a_x1__out_ready;
+    // 16 words a frame, 2 x ap_uint<4> each
+    logic [7:0] image_in0_reader_fork_a_x2__in_data;
+    logic image_in0_reader_fork_a_x2__in_valid;
+    logic image_in0_reader_fork_a_x2__in_ready;
+    logic [7:0] image_in0_reader_fork_a_x2__out_data;
+    logic image_in0_reader_fork_a_x2__out_valid;
+    logic image_in0_reader_fork_a_x2__out_ready;
     lepton_fifo #(
-        .BITS(4),
-        .DEPTH(8)
-    ) u_image_in0_reader_fork_a_x1_fifo (
+        .BITS(8),
+        .DEPTH(4)
+    ) u_image_in0_reader_fork_a_x2_fifo (
         .clk(clk),
         .rst(rst),
-        .in_data(image_in0_reader_fork_a_x1__in_data),
-        .in_valid(image_in0_reader_fork_a_x1__in_valid),
-        .in_ready(image_in0_reader_fork_a_x1__in_ready),
-        .out_data(image_in0_reader_fork_a_x1__out_data),
-        .out_valid(image_in0_reader_fork_a_x1__out_valid),
-        .out_ready(image_in0_reader_fork_a_x1__out_ready)
+        .in_data(image_in0_reader_fork_a_x2__in_data),
+        .in_valid(image_in0_reader_fork_a_x2__in_valid),
+        .in_ready(image_in0_reader_fork_a_x2__in_ready),
+        .out_data(image_in0_reader_fork_a_x2__out_data),
+        .out_valid(image_in0_reader_fork_a_x2__out_valid),
+        .out_ready(image_in0_reader_fork_a_x2__out_ready)
     );
 
-    // 72 words a frame, 1 x ap_uint<4> each
-    logic [3:0] block_conv_pad_out__in_data;
+    // 36 words a frame, 2 x ap_uint<4> each
+    logic [7:0] block_conv_pad_out__in_data;
     logic block_conv_pad_out__in_valid;
     logic block_conv_pad_out__in_ready;
-    logic [3:0] block_conv_pad_out__out_data;
+    logic [7:0] block_conv_pad_out__out_data;
     logic block_conv_pad_out__out_valid;
     logic block_conv_pad_out__out_ready;
     lepton_fifo #(
-        .BITS(4),
+        .BITS(8),
         .DEPTH(2)
     ) u_block_conv_pad_out_fifo (
         .clk(clk),
@@ -209,15 +209,15 @@ module tiny (
         .out_ready(block_conv_pad_out__out_ready)
     );
 
-    // 288 words a frame, 1 x ap_uint<4> each
-    logic [3:0] block_conv_window_out__in_data;
+    // 144 words a frame, 2 x ap_uint<4> each
+    logic [7:0] block_conv_window_out__in_data;
     logic block_conv_window_out__in_valid;
     logic block_conv_window_out__in_ready;
-    logic [3:0] block_conv_window_out__out_data;
+    logic [7:0] block_conv_window_out__out_data;
     logic block_conv_window_out__out_valid;
     logic block_conv_window_out__out_ready;
     lepton_fifo #(
-        .BITS(4),
+        .BITS(8),
         .DEPTH(6)
     ) u_block_conv_window_out_fifo (
         .clk(clk),
@@ -230,15 +230,15 @@ module tiny (
         .out_ready(block_conv_window_out__out_ready)
     );
 
-    // 16 words a frame, 2 x ap_int<20> each
-    logic [39:0] block_conv_out__in_data;
+    // 32 words a frame, 1 x ap_int<20> each
+    logic [19:0] block_conv_out__in_data;
     logic block_conv_out__in_valid;
     logic block_conv_out__in_ready;
-    logic [39:0] block_conv_out__out_data;
+    logic [19:0] block_conv_out__out_data;
     logic block_conv_out__out_valid;
     logic block_conv_out__out_ready;
     lepton_fifo #(
-        .BITS(40),
+        .BITS(20),
         .DEPTH(2)
     ) u_block_conv_out_fifo (
         .clk(clk),
@@ -251,27 +251,6 @@ module tiny (
         .out_ready(block_conv_out__out_ready)
     );
 
-    // 32 words a frame, 1 x ap_int<20> each
-    logic [19:0] block_conv_out_x1__in_data;
-    logic block_conv_out_x1__in_valid;
-    logic block_conv_out_x1__in_ready;
-    logic [19:0] block_conv_out_x1__out_data;
-    logic block_conv_out_x1__out_valid;
-    logic block_conv_out_x1__out_ready;
-    lepton_fifo #(
-        .BITS(20),
-        .DEPTH(2)
-    ) u_block_conv_out_x1_fifo (
-        .clk(clk),
-        .rst(rst),
-        .in_data(block_conv_out_x1__in_data),
-        .in_valid(block_conv_out_x1__in_valid),
-        .in_ready(block_conv_out_x1__in_ready),
-        .out_data(block_conv_out_x1__out_data),
-        .out_valid(block_conv_out_x1__out_valid),
-        .out_ready(block_conv_out_x1__out_ready)
-    );
-
     // 32 words a frame, 1 x ap_uint<4> each
     logic [3:0] block_conv_q_out__in_data;
     logic block_conv_q_out__in_valid;
@@ -281,7 +260,7 @@ module tiny (
     logic block_conv_q_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(11)
+        .DEPTH(12)
     ) u_block_conv_q_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -461,37 +440,16 @@ module tiny (
         .out_ready(pool_out__out_ready)
     );
 
-    // 1 words a frame, 2 x ap_int<20> each
-    logic [39:0] pool_out_x2__in_data;
-    logic pool_out_x2__in_valid;
-    logic pool_out_x2__in_ready;
-    logic [39:0] pool_out_x2__out_data;
-    logic pool_out_x2__out_valid;
-    logic pool_out_x2__out_ready;
-    lepton_fifo #(
-        .BITS(40),
-        .DEPTH(2)
-    ) u_pool_out_x2_fifo (
-        .clk(clk),
-        .rst(rst),
-        .in_data(pool_out_x2__in_data),
-        .in_valid(pool_out_x2__in_valid),
-        .in_ready(pool_out_x2__in_ready),
-        .out_data(pool_out_x2__out_data),
-        .out_valid(pool_out_x2__out_valid),
-        .out_ready(pool_out_x2__out_ready)
-    );
-
-    // 1 words a frame, 2 x ap_uint<2> each
-    logic [3:0] levels_out__in_data;
+    // 2 words a frame, 1 x ap_uint<2> each
+    logic [1:0] levels_out__in_data;
     logic levels_out__in_valid;
     logic levels_out__in_ready;
-    logic [3:0] levels_out__out_data;
+    logic [1:0] levels_out__out_data;
     logic levels_out__out_valid;
     logic levels_out__out_ready;
     lepton_fifo #(
-        .BITS(4),
-        .DEPTH(5)
+        .BITS(2),
+        .DEPTH(6)
     ) u_levels_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -503,37 +461,37 @@ module tiny (
         .out_ready(levels_out__out_ready)
     );
 
-    // 2 words a frame, 1 x ap_uint<2> each
-    logic [1:0] levels_out_x1__in_data;
-    logic levels_out_x1__in_valid;
-    logic levels_out_x1__in_ready;
-    logic [1:0] levels_out_x1__out_data;
-    logic levels_out_x1__out_valid;
-    logic levels_out_x1__out_ready;
+    // 1 words a frame, 2 x ap_uint<2> each
+    logic [3:0] levels_out_x2__in_data;
+    logic levels_out_x2__in_valid;
+    logic levels_out_x2__in_ready;
+    logic [3:0] levels_out_x2__out_data;
+    logic levels_out_x2__out_valid;
+    logic levels_out_x2__out_ready;
     lepton_fifo #(
-        .BITS(2),
+        .BITS(4),
         .DEPTH(2)
-    ) u_levels_out_x1_fifo (
+    ) u_levels_out_x2_fifo (
         .clk(clk),
         .rst(rst),
-        .in_data(levels_out_x1__in_data),
-        .in_valid(levels_out_x1__in_valid),
-        .in_ready(levels_out_x1__in_ready),
-        .out_data(levels_out_x1__out_data),
-        .out_valid(levels_out_x1__out_valid),
-        .out_ready(levels_out_x1__out_ready)
+        .in_data(levels_out_x2__in_data),
+        .in_valid(levels_out_x2__in_valid),
+        .in_ready(levels_out_x2__in_ready),
+        .out_data(levels_out_x2__out_data),
+        .out_valid(levels_out_x2__out_valid),
+        .out_ready(levels_out_x2__out_ready)
     );
 
-    // 2 words a frame, 1 x ap_int<8> each
-    logic [7:0] lookup_out__in_data;
+    // 1 words a frame, 2 x ap_int<8> each
+    logic [15:0] lookup_out__in_data;
     logic lookup_out__in_valid;
     logic lookup_out__in_ready;
-    logic [7:0] lookup_out__out_data;
+    logic [15:0] lookup_out__out_data;
     logic lookup_out__out_valid;
     logic lookup_out__out_ready;
     lepton_fifo #(
-        .BITS(8),
-        .DEPTH(5)
+        .BITS(16),
+        .DEPTH(4)
     ) u_lookup_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -545,27 +503,6 @@ module tiny (
         .out_ready(lookup_out__out_ready)
     );
 
-    // 2 words a frame, 1 x ap_uint<4> each
-    logic [3:0] side_in1_reader_out_x1__in_data;
-    logic side_in1_reader_out_x1__in_valid;
-    logic side_in1_reader_out_x1__in_ready;
-    logic [3:0] side_in1_reader_out_x1__out_data;
-    logic side_in1_reader_out_x1__out_valid;
-    logic side_in1_reader_out_x1__out_ready;
-    lepton_fifo #(
-        .BITS(4),
-        .DEPTH(2)
-    ) u_side_in1_reader_out_x1_fifo (
-        .clk(clk),
-        .rst(rst),
-        .in_data(side_in1_reader_out_x1__in_data),
-        .in_valid(side_in1_reader_out_x1__in_valid),
-        .in_ready(side_in1_reader_out_x1__in_ready),
-        .out_data(side_in1_reader_out_x1__out_data),
-        .out_valid(side_in1_reader_out_x1__out_valid),
-        .out_ready(side_in1_reader_out_x1__out_ready)
-    );
-
     // 3 words a frame, 1 x ap_int<20> each
     logic [19:0] fc_out__in_data;
     logic fc_out__in_valid;
@@ -575,7 +512,7 @@ module tiny (
     logic fc_out__out_ready;
     lepton_fifo #(
         .BITS(20),
-        .DEPTH(5)
+        .DEPTH(9)
     ) u_fc_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -606,27 +543,6 @@ module tiny (
         .out_data(best_out__out_data),
         .out_valid(best_out__out_valid),
         .out_ready(best_out__out_ready)
-    );
-
-    // 1 words a frame, 2 x ap_int<8> each
-    logic [15:0] lookup_out_x2__in_data;
-    logic lookup_out_x2__in_valid;
-    logic lookup_out_x2__in_ready;
-    logic [15:0] lookup_out_x2__out_data;
-    logic lookup_out_x2__out_valid;
-    logic lookup_out_x2__out_ready;
-    lepton_fifo #(
-        .BITS(16),
-        .DEPTH(2)
-    ) u_lookup_out_x2_fifo (
-        .clk(clk),
-        .rst(rst),
-        .in_data(lookup_out_x2__in_data),
-        .in_valid(lookup_out_x2__in_valid),
-        .in_ready(lookup_out_x2__in_ready),
-        .out_data(lookup_out_x2__out_data),
-        .out_valid(lookup_out_x2__out_valid),
-        .out_ready(lookup_out_x2__out_ready)
     );
 
     // -- actors -----------------------------------------------------------------------------
@@ -688,26 +604,26 @@ module tiny (
         .frames(frames)
     );
 
-    // block/conv: words of 8 elements to words of 1; from 8, to 1; 32 cycles a frame
+    // block/conv: words of 8 elements to words of 2; from 8, to 2; 16 cycles a frame
     lepton_width #(
         .X_BITS(4),
         .IN_LANES(8),
-        .OUT_LANES(1)
+        .OUT_LANES(2)
     ) u_block_conv_pad_width (
         .clk(clk),
         .rst(rst),
         .in_data(image_in0_reader_fork_a__out_data),
         .in_valid(image_in0_reader_fork_a__out_valid),
         .in_ready(image_in0_reader_fork_a__out_ready),
-        .out_data(image_in0_reader_fork_a_x1__in_data),
-        .out_valid(image_in0_reader_fork_a_x1__in_valid),
-        .out_ready(image_in0_reader_fork_a_x1__in_ready)
+        .out_data(image_in0_reader_fork_a_x2__in_data),
+        .out_valid(image_in0_reader_fork_a_x2__in_valid),
+        .out_ready(image_in0_reader_fork_a_x2__in_ready)
     );
 
-    // block/conv: border of 3 around 4x4x2; lanes 1; 72 cycles a frame
+    // block/conv: border of 3 around 4x4x2; lanes 2; 36 cycles a frame
     lepton_pad #(
         .X_BITS(4),
-        .LANES(1),
+        .LANES(2),
         .CHANNELS(2),
         .HEIGHT(4),
         .WIDTH(4),
@@ -720,23 +636,24 @@ module tiny (
     ) u_block_conv_pad (
         .clk(clk),
         .rst(rst),
-        .in_data(image_in0_reader_fork_a_x1__out_data),
-        .in_valid(image_in0_reader_fork_a_x1__out_valid),
-        .in_ready(image_in0_reader_fork_a_x1__out_ready),
+        .in_data(image_in0_reader_fork_a_x2__out_data),
+        .in_valid(image_in0_reader_fork_a_x2__out_valid),
+        .in_ready(image_in0_reader_fork_a_x2__out_ready),
         .out_data(block_conv_pad_out__in_data),
         .out_valid(block_conv_pad_out__in_valid),
         .out_ready(block_conv_pad_out__in_ready)
     );
 
-    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1, taps 1; 288 cycles a frame
+    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 2, line_bram 0, taps 1; 144 cycles a frame
     lepton_window #(
         .X_BITS(4),
-        .LANES(1),
+        .LANES(2),
         .CHANNELS(2),
         .HEIGHT(6),
         .WIDTH(6),
         .IS_CHANNELWISE(0),
-        .EXTRA(20),
+        .EXTRA(2),
+        .RAM_STYLE("distributed"),
         .KERNEL_H(3),
         .KERNEL_W(3),
         .STRIDE_H(1),
@@ -754,17 +671,18 @@ module tiny (
         .out_ready(block_conv_window_out__in_ready)
     );
 
-    // block/conv: 16 products of 2x18 weights with a vector, 2 rows x 1 columns at once; pe 2, simd 1, dsp 1; 288 cycles a frame
+    // block/conv: 16 products of 2x18 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 1, bram 0; 288 cycles a frame
     lepton_mvu #(
         .ROWS(2),
         .COLS(18),
-        .PE(2),
-        .SIMD(1),
+        .PE(1),
+        .SIMD(2),
         .X_BITS(4),
         .X_SIGNED(0),
         .W_BITS(4),
         .OUT_BITS(20),
         .USE_DSP("yes"),
+        .ROM_STYLE("distributed"),
         .WEIGHTS_FILE("memory/block_conv_weights.mem"),
         .BIAS_FILE("memory/block_conv_bias.mem")
     ) u_block_conv (
@@ -776,22 +694,6 @@ module tiny (
         .out_data(block_conv_out__in_data),
         .out_valid(block_conv_out__in_valid),
         .out_ready(block_conv_out__in_ready)
-    );
-
-    // block/conv_q: words of 2 elements to words of 1; from 2, to 1; 32 cycles a frame
-    lepton_width #(
-        .X_BITS(20),
-        .IN_LANES(2),
-        .OUT_LANES(1)
-    ) u_block_conv_q_width (
-        .clk(clk),
-        .rst(rst),
-        .in_data(block_conv_out__out_data),
-        .in_valid(block_conv_out__out_valid),
-        .in_ready(block_conv_out__out_ready),
-        .out_data(block_conv_out_x1__in_data),
-        .out_valid(block_conv_out_x1__in_valid),
-        .out_ready(block_conv_out_x1__in_ready)
     );
 
     // block/conv_q: 20-bit sums to codes 0..15 by multiplier and shift 5, 2 channels at 16 pixels; lanes 1; 32 cycles a frame
@@ -812,9 +714,9 @@ module tiny (
     ) u_block_conv_q (
         .clk(clk),
         .rst(rst),
-        .in_data(block_conv_out_x1__out_data),
-        .in_valid(block_conv_out_x1__out_valid),
-        .in_ready(block_conv_out_x1__out_ready),
+        .in_data(block_conv_out__out_data),
+        .in_valid(block_conv_out__out_valid),
+        .in_ready(block_conv_out__out_ready),
         .out_data(block_conv_q_out__in_data),
         .out_valid(block_conv_q_out__in_valid),
         .out_ready(block_conv_q_out__in_ready)
@@ -911,7 +813,7 @@ module tiny (
         .out_ready(depthwise_pad_out__in_ready)
     );
 
-    // depthwise: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 288 cycles a frame
+    // depthwise: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1, line_bram 0; 288 cycles a frame
     lepton_window #(
         .X_BITS(4),
         .LANES(1),
@@ -920,6 +822,7 @@ module tiny (
         .WIDTH(6),
         .IS_CHANNELWISE(1),
         .EXTRA(20),
+        .RAM_STYLE("distributed"),
         .KERNEL_H(3),
         .KERNEL_W(3),
         .STRIDE_H(1),
@@ -937,7 +840,7 @@ module tiny (
         .out_ready(depthwise_window_out__in_ready)
     );
 
-    // depthwise: depthwise sums of 9 taps for 2 channels at 16 pixels, 1 channels at once; pe 1, dsp 1; 288 cycles a frame
+    // depthwise: depthwise sums of 9 taps for 2 channels at 16 pixels, 1 channels at once; pe 1, dsp 1, bram 0; 288 cycles a frame
     lepton_depthwise #(
         .CHANNELS(2),
         .PE(1),
@@ -947,6 +850,7 @@ module tiny (
         .W_BITS(4),
         .OUT_BITS(20),
         .USE_DSP("yes"),
+        .ROM_STYLE("distributed"),
         .WEIGHTS_FILE("memory/depthwise_weights.mem"),
         .BIAS_FILE("memory/depthwise_bias.mem")
     ) u_depthwise (
@@ -1007,115 +911,84 @@ module tiny (
         .out_ready(pool_out__in_ready)
     );
 
-    // levels: words of 1 elements to words of 2; from 1, to 2; 2 cycles a frame
-    lepton_width #(
-        .X_BITS(20),
-        .IN_LANES(1),
-        .OUT_LANES(2)
-    ) u_levels_width (
-        .clk(clk),
-        .rst(rst),
-        .in_data(pool_out__out_data),
-        .in_valid(pool_out__out_valid),
-        .in_ready(pool_out__out_ready),
-        .out_data(pool_out_x2__in_data),
-        .out_valid(pool_out_x2__in_valid),
-        .out_ready(pool_out_x2__in_ready)
-    );
-
-    // levels: 3 thresholds, 2 channels at 1 pixels; lanes 2; 1 cycles a frame
+    // levels: 3 thresholds, 2 channels at 1 pixels; lanes 1; 2 cycles a frame
     lepton_threshold #(
         .X_BITS(20),
         .X_SIGNED(1),
         .OUT_BITS(2),
         .CHANNELS(2),
-        .LANES(2),
+        .LANES(1),
         .LEVELS(3),
         .LOWEST(64'sd0),
         .ROM_FILE("memory/levels_thresholds.mem")
     ) u_levels (
         .clk(clk),
         .rst(rst),
-        .in_data(pool_out_x2__out_data),
-        .in_valid(pool_out_x2__out_valid),
-        .in_ready(pool_out_x2__out_ready),
+        .in_data(pool_out__out_data),
+        .in_valid(pool_out__out_valid),
+        .in_ready(pool_out__out_ready),
         .out_data(levels_out__in_data),
         .out_valid(levels_out__in_valid),
         .out_ready(levels_out__in_ready)
     );
 
-    // lookup: words of 2 elements to words of 1; from 2, to 1; 2 cycles a frame
+    // lookup: words of 1 elements to words of 2; from 1, to 2; 2 cycles a frame
     lepton_width #(
         .X_BITS(2),
-        .IN_LANES(2),
-        .OUT_LANES(1)
+        .IN_LANES(1),
+        .OUT_LANES(2)
     ) u_lookup_width (
         .clk(clk),
         .rst(rst),
         .in_data(levels_out__out_data),
         .in_valid(levels_out__out_valid),
         .in_ready(levels_out__out_ready),
-        .out_data(levels_out_x1__in_data),
-        .out_valid(levels_out_x1__in_valid),
-        .out_ready(levels_out_x1__in_ready)
+        .out_data(levels_out_x2__in_data),
+        .out_valid(levels_out_x2__in_valid),
+        .out_ready(levels_out_x2__in_ready)
     );
 
-    // lookup: table of 4 codes, 2 channels at 1 pixels; lanes 1; 2 cycles a frame
+    // lookup: table of 4 codes, 2 channels at 1 pixels; lanes 2; 1 cycles a frame
     lepton_lookup #(
         .X_BITS(2),
         .X_SIGNED(0),
         .OUT_BITS(8),
-        .CHANNELS(1),
-        .LANES(1),
+        .CHANNELS(2),
+        .LANES(2),
         .ENTRIES(4),
         .FIRST(64'sd0),
         .ROM_FILE("memory/lookup_table.mem")
     ) u_lookup (
         .clk(clk),
         .rst(rst),
-        .in_data(levels_out_x1__out_data),
-        .in_valid(levels_out_x1__out_valid),
-        .in_ready(levels_out_x1__out_ready),
+        .in_data(levels_out_x2__out_data),
+        .in_valid(levels_out_x2__out_valid),
+        .in_ready(levels_out_x2__out_ready),
         .out_data(lookup_out__in_data),
         .out_valid(lookup_out__in_valid),
         .out_ready(lookup_out__in_ready)
     );
 
-    // fc: words of 2 elements to words of 1; from 2, to 1; 2 cycles a frame
-    lepton_width #(
-        .X_BITS(4),
-        .IN_LANES(2),
-        .OUT_LANES(1)
-    ) u_fc_width (
-        .clk(clk),
-        .rst(rst),
-        .in_data(side_in1_reader_out__out_data),
-        .in_valid(side_in1_reader_out__out_valid),
-        .in_ready(side_in1_reader_out__out_ready),
-        .out_data(side_in1_reader_out_x1__in_data),
-        .out_valid(side_in1_reader_out_x1__in_valid),
-        .out_ready(side_in1_reader_out_x1__in_ready)
-    );
-
-    // fc: 1 products of 3x2 weights with a vector, 1 rows x 1 columns at once; pe 1, simd 1, dsp 1; 6 cycles a frame
+    // fc: 1 products of 3x2 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 1, bram 0; 3 cycles a frame
     lepton_mvu #(
         .ROWS(3),
         .COLS(2),
         .PE(1),
-        .SIMD(1),
+        .SIMD(2),
         .X_BITS(4),
         .X_SIGNED(0),
         .W_BITS(4),
         .OUT_BITS(20),
         .USE_DSP("yes"),
+        .ROM_STYLE("distributed"),
         .WEIGHTS_FILE("memory/fc_weights.mem"),
         .BIAS_FILE("memory/fc_bias.mem")
     ) u_fc (
         .clk(clk),
         .rst(rst),
-        .in_data(side_in1_reader_out_x1__out_data),
-        .in_valid(side_in1_reader_out_x1__out_valid),
-        .in_ready(side_in1_reader_out_x1__out_ready),
+        .in_data(side_in1_reader_out__out_data),
+        .in_valid(side_in1_reader_out__out_valid),
+        .in_ready(side_in1_reader_out__out_ready),
         .out_data(fc_out__in_data),
         .out_valid(fc_out__in_valid),
         .out_ready(fc_out__in_ready)
@@ -1139,22 +1012,6 @@ module tiny (
         .out_ready(best_out__in_ready)
     );
 
-    // lookup_out0: words of 1 elements to words of 2; from 1, to 2; 2 cycles a frame
-    lepton_width #(
-        .X_BITS(8),
-        .IN_LANES(1),
-        .OUT_LANES(2)
-    ) u_lookup_out0_writer_width (
-        .clk(clk),
-        .rst(rst),
-        .in_data(lookup_out__out_data),
-        .in_valid(lookup_out__out_valid),
-        .in_ready(lookup_out__out_ready),
-        .out_data(lookup_out_x2__in_data),
-        .out_valid(lookup_out_x2__in_valid),
-        .out_ready(lookup_out_x2__in_ready)
-    );
-
     // lookup_out0: 2 elements of 1 byte(s), 16-bit AXI-Stream; lanes 2; 1 cycles a frame
     lepton_axis_out #(
         .LANES(2),
@@ -1165,9 +1022,9 @@ module tiny (
     ) u_lookup_out0_writer (
         .clk(clk),
         .rst(rst),
-        .in_data(lookup_out_x2__out_data),
-        .in_valid(lookup_out_x2__out_valid),
-        .in_ready(lookup_out_x2__out_ready),
+        .in_data(lookup_out__out_data),
+        .in_valid(lookup_out__out_valid),
+        .in_ready(lookup_out__out_ready),
         .axis_tdata(lookup_out0_TDATA),
         .axis_tvalid(lookup_out0_TVALID),
         .axis_tready(lookup_out0_TREADY),

@@ -22,8 +22,11 @@ from lepton_edge import __version__
 from lepton_edge.artifact.manifest import Manifest, TensorSpec
 from lepton_edge.artifact.report import Evidence, Metric, Report, VerificationRow
 from lepton_edge.artifact.store import ArtifactWriter, load_artifact, update_report
+from lepton_edge.backends.boards import Resources, load_board
+from lepton_edge.backends.fpga.design import Point
 from lepton_edge.cli import main
 from lepton_edge.errors import DoesNotFitError, ImportModelError, InternalError, VerifyError
+from lepton_edge.flow.planning import Exploration
 from lepton_edge.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,6 +48,9 @@ class CompileOptions:
     latency_us: float | None = None
     clock_mhz: float | None = None
     folding: Path | None = None
+    lut: int | None = None
+    dsp: int | None = None
+    bram: float | None = None
     samples: int = 32
     csim: bool = True
     keep_stages: bool = False
@@ -73,6 +79,17 @@ class FakeFlow:
         self.calls.append(("plan", model, options))
         self._fail()
         return report_of(model)
+
+    def explore_model(self, model: Path, options: Any, progress: Any) -> Exploration:
+        self.calls.append(("explore", model, options))
+        self._fail()
+        points = [
+            Point(
+                1000 * k, 1e5 / k, 20.0 * k, Resources(9000 // k, 7000 // k, 80 // k, 3.5), k == 2
+            )
+            for k in (1, 2, 4)
+        ]
+        return Exploration(model.stem, load_board("pynq-z2"), 100.0, tuple(points))
 
     def open_artifact(self, path: Path) -> FakeFlow:
         stored = load_artifact(path)
@@ -108,7 +125,7 @@ def report_of(model: Path) -> Report:
 def flow(monkeypatch: pytest.MonkeyPatch) -> FakeFlow:
     fake = FakeFlow()
     module = types.ModuleType("lepton_edge.flow")
-    for name in ("CompileOptions", "compile_model", "plan_model", "open_artifact"):
+    for name in ("CompileOptions", "compile_model", "explore_model", "plan_model", "open_artifact"):
         setattr(module, name, getattr(fake, name))
     monkeypatch.setitem(sys.modules, "lepton_edge.flow", module)
     return fake
@@ -149,8 +166,8 @@ def test_compile_passes_its_options_on(flow: FakeFlow, call: Any, tmp_path: Path
     out = tmp_path / "net"
     words = (
         "--target fpga --board zcu104 --calibration c.npz --quantize int8 --observer mse "
-        "--equalize --correct-bias --fps 1000 --clock-mhz 125 --folding f.toml --samples 7 "
-        "--no-csim --keep-stages"
+        "--equalize --correct-bias --fps 1000 --clock-mhz 125 --folding f.toml --lut 9000 "
+        "--dsp 0 --bram 2.5 --samples 7 --no-csim --keep-stages"
     )
 
     status, stdout, stderr = call("compile", "net.onnx", *words.split(), "-o", out)
@@ -172,6 +189,9 @@ def test_compile_passes_its_options_on(flow: FakeFlow, call: Any, tmp_path: Path
                 fps=1000.0,
                 clock_mhz=125.0,
                 folding=Path("f.toml"),
+                lut=9000,
+                dsp=0,
+                bram=2.5,
                 samples=7,
                 csim=False,
                 keep_stages=True,
@@ -219,6 +239,53 @@ def test_a_dry_run_writes_nothing(flow: FakeFlow, call: Any, tmp_path: Path) -> 
     assert json.loads(call("compile", "net.onnx", "--dry-run", "--json")[1])["artifact"] is None
 
 
+def test_exploring_shows_every_design_and_the_chosen_one(flow: FakeFlow, call: Any) -> None:
+    status, stdout, _ = call("compile", "net.onnx", "--explore", "--fps", "50000")
+
+    assert status == 0
+    assert flow.calls == [("explore", Path("net.onnx"), CompileOptions(fps=50_000.0))]
+    lines = [line for line in stdout.splitlines() if "000" in line]
+    assert [("chosen" in line) for line in lines] == [False, True, False]
+    assert "nothing was written" in stdout
+    document = json.loads(call("compile", "net.onnx", "--explore", "--json")[1])
+    assert [point["chosen"] for point in document["points"]] == [False, True, False]
+    assert document["points"][0] == {
+        "cycles_per_frame": 1000, "throughput_fps": 100_000.0, "latency_us": 20.0, "lut": 9000,
+        "ff": 7000, "dsp": 80, "bram36": 3.5, "uram": 0, "chosen": False,
+    }  # fmt: skip
+    assert document["plot"] is None
+
+
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")]
+)
+def test_a_front_is_drawn(
+    flow: FakeFlow, call: Any, tmp_path: Path, suffix: str, magic: bytes
+) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "new" / f"front{suffix}"
+
+    status, stdout, _ = call("compile", "net.onnx", "--explore", "--plot", path)
+
+    assert status == 0
+    assert f"drawn to {path}" in stdout
+    assert path.read_bytes().startswith(magic)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_without_matplotlib_nothing_is_begun(
+    flow: FakeFlow, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    status, _, stderr = call("compile", "net.onnx", "--explore", "--plot", tmp_path / "x.png")
+
+    assert status == 9
+    assert stderr.startswith("error[tool-missing]")
+    assert "hint: pip install 'lepton-edge[report]'" in stderr
+    assert flow.calls == []
+
+
 USAGE = [
     ("compile",),
     ("compile", "net.onnx"),
@@ -232,6 +299,10 @@ USAGE = [
     ("compile", "net.onnx", "-o", "x", "--latency-us=-1"),
     ("compile", "net.onnx", "-o", "x", "--fps", "9", "--latency-us", "9"),
     ("compile", "net.onnx", "-o", "x", "--samples", "0"),
+    ("compile", "net.onnx", "-o", "x", "--dsp=-1"),
+    ("compile", "net.onnx", "-o", "x", "--explore"),
+    ("compile", "net.onnx", "-o", "x", "--plot", "x.png"),
+    ("compile", "net.onnx", "--explore", "--plot", "x.gif"),
     ("compile", "net.onnx", "-o", "x", "--colour", "red"),
     ("run", "x", "--input", "y.npz", "--level", "device"),
     ("run", "x", "--input", "y.npz", "--level", "c-sim"),

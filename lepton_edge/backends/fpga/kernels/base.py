@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -264,10 +264,26 @@ LUTRAM_DEPTH = 64
 """Entries that one LUT holds for each bit. Source: AMD UG474 (v1.8), distributed RAM."""
 
 BLOCK_RAM_BITS = 4096
-"""Memories of at least this many bits, deeper than LUTRAM_DEPTH, go to block RAM."""
+"""Memories of at least this many bits, deeper than LUTRAM_DEPTH, go to block RAM by themselves."""
+
+LEAST_BLOCK_BITS = 1024
+"""Memories of fewer bits are never planned in block RAM: they would leave most of it empty."""
+
+MOST_DISTRIBUTED_BITS = 1 << 16
+"""Memories of more bits are never planned in LUTs: reading a thousand of them takes too long."""
+
+MemoryStyle = Literal["auto", "block", "distributed"]
+"""Where a memory is: in block RAM, in LUTs, or where the tools put it; as RTL parameters say it."""
 
 
-def memory(width: int, depth: int, ports: int = 1) -> Resources:
+def memory_styles(width: int, depth: int) -> tuple[MemoryStyle, ...]:
+    """Return the styles worth planning for ``depth`` words of ``width`` bits."""
+    if depth <= SRL_DEPTH or width * depth < LEAST_BLOCK_BITS:
+        return ("distributed",)
+    return ("block",) if width * depth > MOST_DISTRIBUTED_BITS else ("distributed", "block")
+
+
+def memory(width: int, depth: int, ports: int = 1, style: MemoryStyle = "auto") -> Resources:
     """Return the cost of a memory of ``depth`` words of ``width`` bits.
 
     Args:
@@ -275,10 +291,12 @@ def memory(width: int, depth: int, ports: int = 1) -> Resources:
         depth: number of words.
         ports: 1 for a ROM or a simple dual-port RAM in block RAM; 2 doubles the LUTs of a
             distributed RAM that is read and written at once.
+        style: where it is.
     """
     if depth <= 1:
         return Resources()
-    if depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS:
+    is_small = depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS
+    if style == "distributed" or (style == "auto" and is_small):
         return Resources(lut=width * -(-depth // LUTRAM_DEPTH) * ports, ff=width)
     halves = min(-(-width // w) * -(-depth // d) for d, w in RAMB18_SHAPES)
     return Resources(lut=8, ff=width, bram36=halves / 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     Elem,
     Kernel,
     Memory,
+    MemoryStyle,
     Module,
     Port,
     Table,
@@ -24,6 +25,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     flat,
     grouped,
     memory,
+    memory_styles,
     typed,
 )
 from lepton_edge.backends.fpga.kernels.steps import Steps
@@ -73,6 +75,7 @@ class MatrixVector(Kernel):
         pe: rows computed at once; divides the rows.
         simd: columns multiplied at once; divides the columns.
         is_dsp: multiply in DSP blocks, else in LUTs.
+        style: where the weights are kept.
     """
 
     kind: ClassVar[str] = "matrix_vector"
@@ -84,6 +87,7 @@ class MatrixVector(Kernel):
     pe: int = 1
     simd: int = 1
     is_dsp: bool = True
+    style: MemoryStyle = "auto"
 
     @property
     def rows(self) -> int:
@@ -113,18 +117,21 @@ class MatrixVector(Kernel):
     @property
     def folding(self) -> dict[str, int]:
         """See Kernel."""
-        return {"pe": self.pe, "simd": self.simd, "dsp": int(self.is_dsp)}
+        arithmetic = {"dsp": int(self.is_dsp), "bram": int(self.style == "block")}
+        return {"pe": self.pe, "simd": self.simd, **arithmetic}
 
     def foldings(self) -> Iterator[Kernel]:
         """See Kernel."""
         for pe in divisors(self.rows):
             for simd in divisors(self.columns):
-                for is_dsp in (True, False):
-                    yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp)
+                folds = (self.rows // pe) * (self.columns // simd)
+                for style in memory_styles(pe * simd * self.weight_elem.bits, folds):
+                    for is_dsp in (True, False):
+                        yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp, style=style)
 
-    def _folded(self, **folding: int) -> MatrixVector:
+    def _folded(self, **folding: Any) -> MatrixVector:
         """Return another folding, which has the same weights and so the same weight type."""
-        kernel = replace(self, **folding)  # type: ignore[arg-type]
+        kernel = replace(self, **folding)
         kernel.__dict__["weight_elem"] = self.weight_elem
         return kernel
 
@@ -158,7 +165,7 @@ class MatrixVector(Kernel):
         cost = multiplier_cost(
             self.x.bits, weights.bits, self.acc.bits, self.pe * self.simd, self.is_dsp
         )
-        cost += memory(self.pe * self.simd * weights.bits, folds)
+        cost += memory(self.pe * self.simd * weights.bits, folds, style=self.style)
         cost += memory(self.pe * self.acc.bits, self.rows // self.pe)
         if self.rows > self.pe:
             cost += memory(self.simd * self.x.bits, self.columns // self.simd, ports=2)
@@ -215,6 +222,7 @@ class Depthwise(Kernel):
         pixels: windows a frame.
         pe: channels computed at once; divides the channels.
         is_dsp: multiply in DSP blocks, else in LUTs.
+        style: where the weights are kept.
     """
 
     kind: ClassVar[str] = "depthwise"
@@ -225,6 +233,7 @@ class Depthwise(Kernel):
     pixels: int
     pe: int = 1
     is_dsp: bool = True
+    style: MemoryStyle = "auto"
 
     @property
     def channels(self) -> int:
@@ -254,13 +263,15 @@ class Depthwise(Kernel):
     @property
     def folding(self) -> dict[str, int]:
         """See Kernel."""
-        return {"pe": self.pe, "dsp": int(self.is_dsp)}
+        return {"pe": self.pe, "dsp": int(self.is_dsp), "bram": int(self.style == "block")}
 
     def foldings(self) -> Iterator[Kernel]:
         """See Kernel."""
         for pe in divisors(self.channels):
-            for is_dsp in (True, False):
-                yield replace(self, pe=pe, is_dsp=is_dsp)
+            words = self.channels // pe * self.taps
+            for style in memory_styles(pe * self.weight_elem.bits, words):
+                for is_dsp in (True, False):
+                    yield replace(self, pe=pe, is_dsp=is_dsp, style=style)
 
     @property
     def latency(self) -> int:
@@ -280,7 +291,7 @@ class Depthwise(Kernel):
         weights = self.weight_elem
         folds = self.channels // self.pe
         cost = multiplier_cost(self.x.bits, weights.bits, self.acc.bits, self.pe, self.is_dsp)
-        cost += memory(self.pe * weights.bits, folds * self.taps)
+        cost += memory(self.pe * weights.bits, folds * self.taps, style=self.style)
         cost += memory(self.pe * self.acc.bits, folds)
         accumulators = self.pe * self.acc.bits
         return cost + Resources(lut=accumulators, ff=accumulators) + control(self.inputs[0].words)
@@ -327,9 +338,10 @@ class Depthwise(Kernel):
 
 
 def _types(kernel: MatrixVector | Depthwise) -> dict[str, int | str]:
-    """Return the parameters of types and arithmetic that both modules have."""
+    """Return the parameters of types, arithmetic and memory that both modules have."""
     bits = {"W_BITS": kernel.weight_elem.bits, "OUT_BITS": kernel.acc.bits}
-    return {**typed("X", kernel.x), **bits, "USE_DSP": "yes" if kernel.is_dsp else "no"}
+    styles = {"USE_DSP": "yes" if kernel.is_dsp else "no", "ROM_STYLE": kernel.style}
+    return {**typed("X", kernel.x), **bits, **styles}
 
 
 def _memories(kernel: MatrixVector | Depthwise) -> tuple[Memory, ...]:

@@ -13,6 +13,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
+    MemoryStyle,
     Module,
     Port,
     as_frames,
@@ -20,6 +21,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     divisors,
     flat,
     memory,
+    memory_styles,
     text_shape,
 )
 from lepton_edge.backends.fpga.kernels.steps import Steps
@@ -99,6 +101,7 @@ class SlidingWindow(Pixels):
         word_taps: neighbouring taps in an output word, a divisor of the taps; more than one only
             where a word holds all channels, and not channelwise. Such windows have a line memory
             of whole rows and registers for a window instead of the circular buffer.
+        style: where the line buffer is.
     """
 
     kind: ClassVar[str] = "sliding_window"
@@ -108,20 +111,23 @@ class SlidingWindow(Pixels):
     is_channelwise: bool = False
     extra: int = 0
     word_taps: int = 1
+    style: MemoryStyle = "auto"
 
     @property
     def folding(self) -> dict[str, int]:
         """See Kernel."""
-        lanes = {"lanes": self.lanes}
+        lanes = {"lanes": self.lanes, "line_bram": int(self.style == "block")}
         return lanes if self.is_channelwise else {**lanes, "taps": self.word_taps}
 
     def foldings(self) -> Iterator[Kernel]:
         """See Kernel: taps at once are a row of the kernel, or all of it."""
-        for lanes in divisors(self.channels):
-            yield replace(self, lanes=lanes, word_taps=1)
+        shapes = [(lanes, 1) for lanes in divisors(self.channels)]
         if not self.is_channelwise:
-            for taps in sorted({self.kernel[1], self.taps} - {1}):
-                yield replace(self, lanes=self.channels, word_taps=taps)
+            shapes += [(self.channels, taps) for taps in sorted({self.kernel[1], self.taps} - {1})]
+        for lanes, taps in shapes:
+            kernel = replace(self, lanes=lanes, word_taps=taps)
+            for style in memory_styles(*kernel.buffer):
+                yield replace(kernel, style=style)
 
     @property
     def is_wide(self) -> bool:
@@ -176,6 +182,14 @@ class SlidingWindow(Pixels):
         next_row = self.strides[0] * self.width * pixel - (out_w - 1) * next_column
         advance = max(next_row, next_column) if out_h > 1 else next_column
         return self.span + advance + next_column + 2 + self.extra
+
+    @property
+    def buffer(self) -> tuple[int, int]:
+        """Width in bits and depth in words of the line buffer."""
+        pixel = self.lanes * self.x.bits
+        if self.is_wide:
+            return (self.extent[0] - 1) * pixel, self.width
+        return pixel, self.depth
 
     @property
     def cycles(self) -> int:
@@ -245,15 +259,14 @@ class SlidingWindow(Pixels):
     @property
     def resources(self) -> Resources:
         """See Kernel."""
+        buffer = memory(*self.buffer, ports=2, style=self.style)
         if self.is_wide:
             pixel, (reach_h, reach_w) = self.lanes * self.x.bits, self.extent
-            lines = memory((reach_h - 1) * pixel, self.width, ports=2)
             registers = pixel * (self.kernel[0] * (reach_w - 1) + reach_h + 2)
             word = self.outputs[0].width if self.word_taps < self.taps else 0
             mux = word * self.taps // self.word_taps // 2
             states = control(self.inputs[0].words)
-            return lines + states + Resources(lut=mux + 40, ff=registers + word + 40)
-        buffer = memory(self.lanes * self.x.bits, self.depth, ports=2)
+            return buffer + states + Resources(lut=mux + 40, ff=registers + word + 40)
         return buffer + control(self.outputs[0].words) + Resources(lut=80, ff=60)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
@@ -273,7 +286,8 @@ class SlidingWindow(Pixels):
             shape = (self.x.c_type, self.channels, self.height, self.width)
             return Call("window.hpp", "sliding_window_taps", (*shape, *geometry, self.word_taps))
         name = "sliding_window_channelwise" if self.is_channelwise else "sliding_window"
-        return Call("window.hpp", name, (*self.shape_arguments, *geometry))
+        storage = () if self.style == "auto" else (f"lepton::Storage::{self.style}",)
+        return Call("window.hpp", name, (*self.shape_arguments, *geometry, *storage))
 
     @property
     def module(self) -> Module:
@@ -282,6 +296,7 @@ class SlidingWindow(Pixels):
         parameters = {
             **self.shape_parameters,
             **({"TAPS": self.word_taps} if self.is_wide else order),
+            "RAM_STYLE": self.style,
         }
         for name, (along_h, along_w) in (
             ("KERNEL", self.kernel),

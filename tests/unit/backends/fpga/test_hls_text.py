@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.backends.fpga.dataflow import Actor
+from lepton_edge.backends.fpga.folding import Goal, plan
 from lepton_edge.backends.fpga.hls_text import (
     HlsOptions,
     _layer_header,
@@ -85,6 +86,32 @@ def test_text_is_clean(planned, options) -> None:
         assert text.endswith("\n"), path
         assert not re.search(r"[ \t]$", text, re.MULTILINE), path
         assert "\t" not in text, path
+
+
+@pytest.mark.needs("g++")
+@pytest.mark.parametrize(
+    ("where", "impl", "storage"), [(0, "lutram", "distributed"), (1, "bram", "block")]
+)
+def test_memories_are_bound_to_where_they_are_planned(
+    net, plenty, options, write_project, tmp_path, where: int, impl: str, storage: str
+) -> None:
+    n = net("stores")
+    d = n.layer("d", n.layer("c", n.input(32, 32, 8), 64, kernel=1), 64, groups=64)
+    flow = n.dataflow(n.layer("e", d, 32))
+    pins = {"d": {"bram": where, "line_bram": where}, "c": {"bram": where}}
+    planned = plan(flow, plenty, Goal(cycles=200_000), pins)
+    files = project_files(planned, options)
+    for layer in ("c", "d"):
+        pragma = f"#pragma HLS bind_storage variable=weights type=rom_1p impl={impl}\n"
+        assert pragma in files[f"src/layers/{layer}.hpp"]
+    (call,) = re.findall(r"sliding_window_channelwise<(.*)>\(", files["src/stores.cpp"])
+    assert call.endswith(f", lepton::Storage::{storage}")
+    root = write_project(planned)
+    done = subprocess.run(
+        ["g++", "-std=c++14", *STRICT, *SIM, "-fsyntax-only", "src/stores.cpp"],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_include_is_in_the_project_or_the_library(planned, options) -> None:

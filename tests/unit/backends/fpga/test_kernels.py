@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from lepton_edge.backends.fpga import kernels
-from lepton_edge.backends.fpga.kernels.base import Elem, Kernel, fifo, memory
+from lepton_edge.backends.fpga.kernels.base import Elem, Kernel, fifo, memory, memory_styles
 from lepton_edge.backends.fpga.kernels.elementwise import Join
 from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
 from lepton_edge.backends.fpga.kernels.plumbing import Concat, Fork, Slice, Stream, WidthConverter
@@ -64,7 +65,7 @@ def test_foldings_reach_from_nothing_to_everything_at_once(sample: Kernel) -> No
         assert foldings == [sample]
         return
     lowest, highest = foldings[0].folding, foldings[-1].folding
-    assert {v for k, v in lowest.items() if k != "dsp"} == {1}
+    assert {v for k, v in lowest.items() if k not in ("dsp", "bram", "line_bram")} == {1}
     limits = {
         MatrixVector: ("rows", "columns"),
         Depthwise: ("channels",),
@@ -237,6 +238,47 @@ def test_memory_and_fifo_grow_with_what_they_hold() -> None:
     assert memory(36, 512).bram36 == 0.5
     assert memory(72, 512).bram36 == 1
     assert memory(36, 513).bram36 == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "depth", "styles"),
+    [
+        (8, 1, ["distributed"]),
+        (64, 32, ["distributed"]),  # a shift register's worth
+        (8, 127, ["distributed"]),
+        (8, 128, ["distributed", "block"]),
+        (288, 64, ["distributed", "block"]),
+        (8, 8192, ["distributed", "block"]),
+        (8, 8193, ["block"]),
+    ],
+)
+def test_a_tiny_memory_is_never_in_blocks_and_a_huge_one_never_in_luts(
+    width: int, depth: int, styles: list[str]
+) -> None:
+    assert list(memory_styles(width, depth)) == styles
+
+
+def test_a_memory_costs_what_its_style_says() -> None:
+    block, luts = memory(8, 512, style="block"), memory(8, 512, style="distributed")
+    assert (block.bram36, luts.bram36) == (0.5, 0)
+    assert luts.lut == 64 > block.lut
+    assert memory(8, 512) == block
+    assert memory(8, 511) == memory(8, 511, style="distributed")
+
+
+@pytest.mark.parametrize("name", ["dense", "depthwise", "window"])
+def test_a_planned_style_reaches_hardware_and_cost(name: str) -> None:
+    sample = SAMPLES[name]
+    parameter = "RAM_STYLE" if name == "window" else "ROM_STYLE"
+    assert sample.module.parameters[parameter] == "auto"
+    for kernel in sample.foldings():
+        assert kernel.module.parameters[parameter] == kernel.style
+        assert kernel.folding["line_bram" if name == "window" else "bram"] == int(
+            kernel.style == "block"
+        )
+    block, luts = (replace(sample, style=style) for style in ("block", "distributed"))
+    assert block.resources.bram36 > luts.resources.bram36
+    assert block.resources.lut <= luts.resources.lut
 
 
 def test_two_copies_of_a_fork_are_one_array() -> None:
