@@ -31,7 +31,7 @@ def test_the_report_tells_all_and_how_it_is_known(built: Path) -> None:
     report = json.loads((built / "report.json").read_text())
 
     assert (report["schema"], report["model"], report["target"], report["board"]) == (
-        1, "digits", "fpga", "pynq-z2",
+        2, "digits", "fpga", "pynq-z2",
     )  # fmt: skip
     metrics = {row["name"]: row for row in report["metrics"]}
     for name in ("throughput_fps", "latency_us", "cycles_per_frame", "lut", "ff", "dsp", "bram36"):

@@ -12,7 +12,12 @@ import pytest
 HLS = Path(__file__).resolve().parents[2] / "hls"
 TESTBENCHES = sorted((HLS / "testbench").glob("*_tb.cpp"))
 KERNELS = sorted((HLS / "include" / "lepton").glob("*.hpp"))
-SUPPORT = {"counter", "numeric", "vec"}  # shared definitions, tested through `types_tb.cpp`
+SUPPORT = {
+    "storage",
+    "counter",
+    "numeric",
+    "vec",
+}  # shared definitions, tested through `types_tb.cpp`
 
 # Warnings are errors, but the `#pragma HLS` lines are not meant for g++.
 STRICT = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas")
