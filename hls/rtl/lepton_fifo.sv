@@ -60,6 +60,13 @@ module lepton_fifo #(
             assign take      = out_valid && out_ready;
             assign is_stored = stored != '0;
 
+`ifdef FORMAL
+            // formal/fifo_proof.sv looks at one word of the memory.
+            logic [PLACE_BITS-1:0] proof_place;
+            logic [      BITS-1:0] proof_word;
+            assign proof_word = memory[proof_place];
+`endif
+
             always_ff @(posedge clk) begin
                 if (write) memory[write_place] <= in_data;
                 if (read) latch <= memory[read_place];

@@ -6,11 +6,12 @@
 // Parameters: X_BITS, X_SIGNED; M_BITS of a multiplier (signed); SUM_BITS of an addend, which hold the whole sum
 //   (signed); OUT_BITS; SHIFT; CHANNELS, LANES (one multiplier for all channels: CHANNELS = LANES);
 //   LOWEST, HIGHEST; IS_HALF_EVEN; MULTIPLIER_FILE, ADDEND_FILE: a word a channel group, lane l at l*M_BITS and
-//   l*SUM_BITS; USE_DSP "yes" or "no"; ROM_STYLE "auto", "block", "distributed".
+//   l*SUM_BITS; USE_DSP "yes" or "no"; DSP_WIDE, DSP_NARROW: bits of the two signed factors of a DSP block (25 and 18
+//   on AMD parts, 18 and 18 on ECP5 and Gowin, 16 and 16 on iCE40); ROM_STYLE "auto", "block", "distributed".
 // One word a cycle. Latency: 5 cycles + log2(partial products + 1), rounded up, and 1 more with
 //   IS_HALF_EVEN: 6 or 7 where the factors fit a DSP block.
-// Infers: for each lane a multiplier with registered inputs and output, in pieces of 25 x 18 bits (a DSP block
-//   each), adders, two comparators; ROMs (constants where there is one group).
+// Infers: for each lane a multiplier with registered inputs and output, in pieces that fit a DSP block each, adders,
+//   two comparators; ROMs (constants where there is one group).
 module lepton_requantize #(
     parameter integer X_BITS = 20,
     parameter integer X_SIGNED = 1,
@@ -29,6 +30,8 @@ module lepton_requantize #(
     // verilator lint_off UNUSEDPARAM
     parameter USE_DSP = "yes",
     // verilator lint_on UNUSEDPARAM
+    parameter integer DSP_WIDE = 25,
+    parameter integer DSP_NARROW = 18,
     parameter ROM_STYLE = "auto"
 ) (
     input  logic                      clk,
@@ -46,12 +49,17 @@ module lepton_requantize #(
     // Both factors, as signed numbers, are cut into unsigned pieces and a signed rest that fit a DSP block
     // whichever way takes fewer.
     localparam integer A_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1);
-    localparam integer WIDE_A = ((A_BITS + 22) / 24 < 1 ? 1 : (A_BITS + 22) / 24) * ((M_BITS + 15) / 17);
-    localparam integer WIDE_M = ((A_BITS + 15) / 17 < 1 ? 1 : (A_BITS + 15) / 17) * ((M_BITS + 22) / 24);
-    localparam integer CUT_A = WIDE_A <= WIDE_M ? 24 : 17;
-    localparam integer CUT_M = WIDE_A <= WIDE_M ? 17 : 24;
-    localparam integer PARTS_A = A_BITS <= 2 ? 1 : (A_BITS - 2) / CUT_A + 1;
-    localparam integer PARTS_M = M_BITS <= 2 ? 1 : (M_BITS - 2) / CUT_M + 1;
+    localparam integer WIDE = DSP_WIDE - 1;  // bits of an unsigned piece
+    localparam integer NARROW = DSP_NARROW - 1;
+    localparam integer A_BY_WIDE = A_BITS <= 2 ? 1 : (A_BITS - 2) / WIDE + 1;
+    localparam integer A_BY_NARROW = A_BITS <= 2 ? 1 : (A_BITS - 2) / NARROW + 1;
+    localparam integer M_BY_WIDE = M_BITS <= 2 ? 1 : (M_BITS - 2) / WIDE + 1;
+    localparam integer M_BY_NARROW = M_BITS <= 2 ? 1 : (M_BITS - 2) / NARROW + 1;
+    localparam integer IS_A_WIDE = A_BY_WIDE * M_BY_NARROW <= A_BY_NARROW * M_BY_WIDE ? 1 : 0;
+    localparam integer CUT_A = IS_A_WIDE != 0 ? WIDE : NARROW;
+    localparam integer CUT_M = IS_A_WIDE != 0 ? NARROW : WIDE;
+    localparam integer PARTS_A = IS_A_WIDE != 0 ? A_BY_WIDE : A_BY_NARROW;
+    localparam integer PARTS_M = IS_A_WIDE != 0 ? M_BY_NARROW : M_BY_WIDE;
     localparam integer TERMS = PARTS_A * PARTS_M + 1;  // with the addend
     localparam integer TREE = $clog2(TERMS);
     localparam integer TOTAL = 3 + TREE;  // stage that holds the sum

@@ -41,6 +41,14 @@ module lepton_skid #(
                     in_ready  <= 1'b1;
                 end
             end
+`ifdef FORMAL
+            // What the proofs of this module and of those that contain it need to know.
+            logic is_running = 1'b0;
+            always_ff @(posedge clk) is_running <= 1'b1;
+            always_comb begin
+                if (is_running) lemma_spare_is_not_ready : assert (in_ready == !is_spare);
+            end
+`endif
         end else begin : g_half
             assign in_ready = !out_valid;
 

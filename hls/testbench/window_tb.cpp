@@ -47,6 +47,27 @@ void run(Checker& check, Random& random) {
     run_order<true, T, LANES, C, H, W, KH, KW, SH, SW, DH, DW>(check, random);
 }
 
+template <typename T, unsigned C, unsigned H, unsigned W, unsigned KH, unsigned KW, unsigned SH, unsigned SW, unsigned DH,
+          unsigned DW, unsigned TAPS>
+void run_taps(Checker& check, Random& random) {
+    const unsigned frames = 3;
+    const auto image = random_codes<T>(random, frames * H * W * C);
+    Array<T> wanted;
+    for (unsigned f = 0; f < frames; ++f)
+        for (unsigned oh = 0; oh * SH + (KH - 1) * DH < H; ++oh)
+            for (unsigned ow = 0; ow * SW + (KW - 1) * DW < W; ++ow)
+                for (unsigned tap = 0; tap < KH * KW; ++tap)
+                    for (unsigned c = 0; c < C; ++c)
+                        wanted.push_back(
+                            image[((f * H + oh * SH + tap / KW * DH) * W + ow * SW + tap % KW * DW) * C + c]);
+    hls::stream<Vec<T, C>> in("in");
+    hls::stream<Vec<T, TAPS * C>> out("out");
+    send<T, C>(in, image);
+    sliding_window_taps<T, C, H, W, KH, KW, SH, SW, DH, DW, TAPS>(in, out, frames);
+    check.drained(in, "in");
+    expect<T, TAPS * C>(check, out, wanted);
+}
+
 int main() {
     Checker check("window");
     Random random;
@@ -62,5 +83,12 @@ int main() {
     run<ap_int<8>, 2, 2, 1, 32, 1, 5, 1, 1, 1, 2>(check, random);  // one-dimensional
     run<ap_int<8>, 1, 1, 32, 1, 5, 1, 2, 1, 3, 1>(check, random);
     run<ap_uint<1>, 8, 8, 2, 2, 2, 2, 2, 2, 1, 1>(check, random);
+    run_taps<ap_int<8>, 3, 8, 7, 3, 3, 1, 1, 1, 1, 3>(check, random);
+    run_taps<ap_int<8>, 1, 9, 10, 5, 5, 1, 1, 1, 1, 25>(check, random);
+    run_taps<ap_int<8>, 2, 9, 8, 3, 2, 2, 2, 1, 1, 6>(check, random);
+    run_taps<ap_uint<4>, 2, 11, 9, 3, 2, 2, 3, 2, 3, 2>(check, random);  // dilated
+    run_taps<ap_int<16>, 1, 12, 6, 2, 2, 5, 2, 1, 1, 4>(check, random);  // stride above the window
+    run_taps<ap_int<8>, 2, 1, 12, 1, 5, 1, 1, 1, 2, 5>(check, random);   // one-dimensional
+    run_taps<ap_uint<1>, 4, 2, 2, 2, 2, 2, 2, 1, 1, 2>(check, random);
     return check.finish();
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
+from functools import reduce
 from typing import Any
 
 from lepton_edge.artifact.document import Document, dump, is_number, parse
 from lepton_edge.errors import InternalError
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of report.json; raised when an old report could be misread."""
 
 
@@ -61,8 +63,10 @@ class LayerRow:
         region: where it runs: ``fpga``, ``cpu``.
         folding: the parallelism chosen, by axis: ``{"pe": 4, "simd": 9}``.
         cycles: clock cycles for one frame; None where that is not known.
-        resources: what it takes: ``lut``, ``ff``, ``dsp``, ``bram36``, ``uram``.
+        resources: what it takes: ``lut``, ``ff``, ``dsp``, ``bram36``, ``uram``; estimated.
         sources: names of the nodes in the model that it comes from.
+        synthesised: the same amounts as synthesis found them; empty before. The metrics of the
+            same names tell by which tool.
     """
 
     name: str
@@ -72,6 +76,7 @@ class LayerRow:
     cycles: int | None
     resources: dict[str, float]
     sources: tuple[str, ...]
+    synthesised: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,16 +122,31 @@ class Report:
     schema: int = SCHEMA
 
     def metric(self, name: str) -> Metric | None:
-        """Return the metric of that name, or None."""
-        return next((metric for metric in self.metrics if metric.name == name), None)
+        """Return the metric of that name with the strongest evidence, or None."""
+        found = [metric for metric in self.metrics if metric.name == name]
+        strength = [*Evidence]
+        return min(found, key=lambda metric: strength.index(metric.evidence), default=None)
 
     def with_metric(self, metric: Metric) -> Report:
-        """Return this report with ``metric`` in the place of the one of the same name."""
-        return replace(self, metrics=_put(self.metrics, metric, lambda row: row.name))
+        """Return this report with ``metric`` in it.
+
+        It takes the place of the one of the same name and evidence; one of other evidence stays
+        beside it, so that an estimate can be compared with what came true.
+        """
+        key = lambda row: (row.name, row.evidence)  # noqa: E731
+        return replace(self, metrics=_put(self.metrics, metric, key))
 
     def with_verification(self, row: VerificationRow) -> Report:
         """Return this report with ``row`` in the place of the one of the same level."""
         return replace(self, verification=_put(self.verification, row, lambda r: r.level))
+
+    def with_rows(self, rows: Iterable[VerificationRow]) -> Report:
+        """Return this report with every row in the place of the one of its level."""
+        return reduce(Report.with_verification, rows, self)
+
+    def with_metrics(self, metrics: Iterable[Metric]) -> Report:
+        """Return this report with every metric in the place of the one of its name."""
+        return reduce(Report.with_metric, metrics, self)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -195,6 +215,7 @@ def _read_layer(row: Document) -> LayerRow:
         cycles=row.integer_or_none("cycles"),
         resources=row.number_table("resources"),
         sources=row.texts("sources"),
+        synthesised=row.number_table("synthesised"),
     )
 
 

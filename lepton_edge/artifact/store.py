@@ -24,6 +24,9 @@ REPORT = "report.json"
 SCRATCH = ".cache"
 """Directory in an artifact for what can be made again, such as compiled simulators."""
 
+BUILD = "build"
+"""Directory in an artifact for what synthesis and routing leave; it goes with the design."""
+
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OTHER_PLACE = "choose another directory with -o"
 
@@ -201,7 +204,7 @@ class ArtifactWriter:
             old = Manifest.from_json((self._final / MANIFEST).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ArtifactError):
             return
-        written = {MANIFEST, REPORT, *(path.split("/")[0] for path in old.files)}
+        written = {MANIFEST, REPORT, BUILD, *(path.split("/")[0] for path in old.files)}
         for entry in self._final.iterdir():
             target = self.root / entry.name
             is_new = entry.name not in written and not entry.name.startswith(".")

@@ -15,8 +15,8 @@ from typing import Any, Literal, cast, get_args
 from lepton_edge.data import data_dir
 from lepton_edge.errors import ConfigError, UnknownNameError
 
-Family = Literal["xc7", "xcup", "ecp5"]
-DspKind = Literal["DSP48E1", "DSP48E2", "MULT18X18D"]
+Family = Literal["xc7", "xcup", "ecp5", "ice40", "gowin"]
+DspKind = Literal["DSP48E1", "DSP48E2", "MULT18X18D", "MULT18X18", "SB_MAC16"]
 Runtime = Literal["pynq", "none"]
 
 _MISSING = object()
@@ -27,7 +27,7 @@ class Resources:
     """An amount of FPGA fabric: what a design needs, or what a board has.
 
     Args:
-        lut: look-up tables (6-input on AMD parts, 4-input on ECP5).
+        lut: look-up tables (6-input on AMD parts, 4-input on the others).
         ff: flip-flops.
         dsp: multiplier blocks of the board's ``dsp_kind``.
         bram36: block RAM in units of 36 kbit; multiples of one half.
@@ -47,6 +47,15 @@ class Resources:
             dsp=self.dsp + other.dsp,
             bram36=self.bram36 + other.bram36,
             uram=self.uram + other.uram,
+        )
+
+    def __mul__(self, count: int) -> Resources:
+        return Resources(
+            lut=count * self.lut,
+            ff=count * self.ff,
+            dsp=count * self.dsp,
+            bram36=count * self.bram36,
+            uram=count * self.uram,
         )
 
     def as_dict(self) -> dict[str, float]:
@@ -132,11 +141,16 @@ class Board:
         resources: what the fabric has.
         clock_mhz: clock of a design when the user asks for none, in MHz.
         max_clock_mhz: highest clock worth asking for, in MHz.
-        memory: the board's memory.
+        memory: the board's memory; None where it has none, or none that is known.
         host: the processor beside the fabric; None for a plain FPGA.
         vitis_part: part string for Vitis HLS and Vivado; empty where neither supports the part.
         vivado_board_part: board file in Vivado; may be empty.
+        yosys_args: options of Yosys' synthesis for the part, besides the family's.
         nextpnr_args: options that select the part in nextpnr; empty where it has no support.
+        pack_args: options that select the part in the program that writes the bitstream.
+        pins: pins of the package for the ports of a shell (``rtl_shell.SHELL_PINS``), by port;
+            empty where nothing is known, or where bitstreams come from another tool.
+        io_standard: electrical standard of these pins, in the tools' words; may be empty.
         source: by section of the file, where its figures come from.
     """
 
@@ -150,11 +164,15 @@ class Board:
     resources: Resources
     clock_mhz: float
     max_clock_mhz: float
-    memory: Memory
+    memory: Memory | None = None
     host: Host | None = None
     vitis_part: str = ""
     vivado_board_part: str = ""
+    yosys_args: tuple[str, ...] = ()
     nextpnr_args: tuple[str, ...] = ()
+    pack_args: tuple[str, ...] = ()
+    pins: dict[str, str] = field(default_factory=dict, hash=False)
+    io_standard: str = ""
     source: dict[str, str] = field(default_factory=dict, hash=False)
 
 
@@ -266,6 +284,11 @@ def _read_clock(table: _Table) -> tuple[float, float]:
     return default_mhz, max_mhz
 
 
+def _read_pins(table: _Table) -> dict[str, str]:
+    """Return all texts of the section, by port; the electrical standard is among them."""
+    return {key: table.text(key) for key in tuple(table.unread)}
+
+
 def _read_source(table: _Table, sections: list[str]) -> dict[str, str]:
     source = {section: table.text(section) for section in sections}
     table.finish()
@@ -284,6 +307,7 @@ def _read_board(path: Path) -> Board:
     sections = [key for key, value in values.items() if isinstance(value, dict) and key != "source"]
     clock_mhz, max_clock_mhz = _read_clock(root.table("clock"))
     tools = root.table("tools")
+    pins = _read_pins(root.table("pins")) if "pins" in values else {}
     board = Board(
         name=root.text("name"),
         title=root.text("title"),
@@ -295,11 +319,15 @@ def _read_board(path: Path) -> Board:
         resources=_read_resources(root.table("resources")),
         clock_mhz=clock_mhz,
         max_clock_mhz=max_clock_mhz,
-        memory=_read_memory(root.table("memory")),
+        memory=_read_memory(root.table("memory")) if "memory" in values else None,
         host=_read_host(root.table("host")) if "host" in values else None,
         vitis_part=tools.text("vitis_part", default=""),
         vivado_board_part=tools.text("vivado_board_part", default=""),
+        yosys_args=tools.texts("yosys_args"),
         nextpnr_args=tools.texts("nextpnr_args"),
+        pack_args=tools.texts("pack_args"),
+        io_standard=pins.pop("io_standard", ""),
+        pins=pins,
         source=_read_source(root.table("source"), sections),
     )
     tools.finish()

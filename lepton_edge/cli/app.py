@@ -22,7 +22,7 @@ from lepton_edge.errors import (
 )
 
 TARGETS, LATER_TARGETS = ("fpga",), ("arm", "cuda", "cpu")
-LEVELS, LATER_LEVELS = ("reference", "csim"), ("rtl", "device")
+LEVELS, LATER_LEVELS = ("reference", "csim", "rtl"), ("device",)
 
 app = typer.Typer(
     name="lepton-edge",
@@ -78,6 +78,10 @@ _EXAMPLES = {
     ),
     "verify": _example(
         "lepton-edge verify build/digits --samples 200",
+    ),
+    "build": _example(
+        "lepton-edge build build/digits",
+        "lepton-edge build build/digits --flow nextpnr --device ulx3s-85f",
     ),
     "boards": _example(
         "lepton-edge boards pynq-z2",
@@ -199,10 +203,14 @@ def run(
     input_: Annotated[
         Path, typer.Option("--input", "-i", metavar="FILE", help="Inputs: .npz or .npy.")
     ],
-    level: Annotated[str, typer.Option(metavar="NAME", help="reference or csim.")] = "csim",
+    level: Annotated[str, typer.Option(metavar="NAME", help="reference, csim or rtl.")] = "csim",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the outputs: .npz or .npy."),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write waveforms (.vcd) of level rtl, of two frames."),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -221,7 +229,7 @@ def run(
     inputs = load_arrays(input_, opened.manifest.inputs)
     if output is not None:
         check_output(output, len(opened.manifest.outputs))
-    outputs = opened.run(inputs, level=level, progress=out.progress)
+    outputs = opened.run(inputs, level=level, progress=out.progress, trace=trace)
     if output is not None:
         save_arrays(output, outputs)
     out.show(render.run_document(outputs, level, output), render.ran(outputs, level, output))
@@ -259,6 +267,56 @@ def verify(
         raise
     document = {"artifact": str(artifact), "report": report.as_dict()}
     out.show(document, render.verified(report))
+
+
+@app.command(epilog=_EXAMPLES["build"])
+def build(
+    artifact: ArtifactDir,
+    flow: Annotated[
+        str, typer.Option(metavar="NAME", help="yosys, nextpnr (to a bitstream) or vitis.")
+    ] = "yosys",
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Fabric to synthesise for (xc7, xcup, ecp5, ice40, gowin); the device's by "
+            "default.",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Board, or a .toml file, whose device to build for; the design's by default.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(callback=_positive, metavar="N", help="Processes at once; one a core."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(callback=_positive, metavar="N", help="Attempts to place and route.")
+    ] = 4,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Synthesise the whole design at once as well.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Synthesise a compiled design, or bring it to a bitstream.
+
+    Logs, netlists and bitstreams go to DIR/build, the figures into DIR/report.json.
+    """
+    out = Output(is_json=json, is_quiet=quiet)
+    from lepton_edge.cli import render
+    from lepton_edge.flow import BuildOptions, open_artifact
+
+    options = BuildOptions(
+        flow=flow, family=family, device=device, jobs=jobs, seeds=seeds, is_whole=whole
+    )
+    built = open_artifact(artifact).build(options, out.progress)
+    facts = (built.report, built.board, built.folder, [artifact / path for path in built.files])
+    out.show(render.built_document(*facts), render.built(*facts))
 
 
 @app.command(epilog=_EXAMPLES["boards"])

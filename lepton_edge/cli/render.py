@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lepton_edge.artifact.report import Metric, Report
+from lepton_edge.artifact.report import Evidence, Metric, Report
 from lepton_edge.backends.boards import Board
 from lepton_edge.errors import LeptonError
 from lepton_edge.ir.types import Array
@@ -221,6 +221,97 @@ def fallbacks_list(report: Report) -> Text | None:
     return _listing("not on the target", lines)
 
 
+# build
+
+
+WHOLE = "whole_"
+"""How the metrics of a design begin that was synthesised at once."""
+
+
+def built_document(
+    report: Report, board: Board | None, folder: Path, files: Sequence[Path]
+) -> dict[str, Any]:
+    """Return what a build gave, as plain JSON values."""
+    return {
+        "device": board and board.part,
+        "folder": str(folder),
+        "files": [str(path) for path in files],
+        "report": report.as_dict(),
+    }
+
+
+def built(report: Report, board: Board | None, folder: Path, files: Sequence[Path]) -> Group:
+    """Show what a build made of a design: resources beside their estimates, timing, files.
+
+    Args:
+        report: the figures.
+        board: whose device was built for; None for a family.
+        folder: where it left logs and netlists.
+        files: what it made, if anything.
+    """
+    timing = report.metric("fmax_mhz") if files else None
+    lines = [f"written to {path}" for path in files]
+    lines.append(f"logs and netlists are in {folder}")
+    return _stack(
+        synthesised_layers_table(report),
+        synthesised_totals_table(report, board),
+        synthesis_sources(report),
+        Text(f"fmax: {timing.value:.1f} MHz") if timing else None,
+        _listing("warnings", report.warnings),
+        Group(*map(_unwrapped, lines)),
+    )
+
+
+def synthesised_layers_table(report: Report) -> Table | None:
+    """List what each layer takes, as synthesised and as estimated."""
+    layers = [row for row in report.layers if row.synthesised]
+    if not layers:
+        return None
+    amounts = [row.synthesised for row in layers] + [row.resources for row in layers]
+    shown = [name for name in RESOURCES if any(amount.get(name) for amount in amounts)]
+    columns = [title for name in shown for title in (RESOURCES[name], "est.")]
+    table = _table("layer", "op", *columns, title="layers (synthesised, estimated)", right=columns)
+    for row in layers:
+        table.add_row(
+            shorten_middle(row.name, NAME_WIDTH),
+            shorten_middle(row.op, 16),
+            *(number(a.get(name, 0)) for name in shown for a in (row.synthesised, row.resources)),
+        )
+    return table
+
+
+def synthesised_totals_table(report: Report, board: Board | None) -> Table | None:
+    """Compare what a design takes, as estimated and as synthesised, with what the device has."""
+    found = {
+        (metric.name, metric.evidence): metric.value
+        for metric in report.metrics
+        if metric.name.removeprefix(WHOLE) in RESOURCES
+    }
+    has = board.resources.as_dict() if board else {}
+    is_whole = any(name.startswith(WHOLE) for name, _ in found)
+    columns = ["estimated", "synthesised", *(["at once"] if is_whole else []), "device has"]
+    table = _table("resource", *columns, "share", right=(*columns, "share"))
+    for name, title in RESOURCES.items():
+        used = found.get((name, Evidence.SYNTHESISED))
+        if used is None:
+            continue
+        values = [found.get((name, Evidence.ESTIMATED)), used]
+        values += [found.get((WHOLE + name, Evidence.SYNTHESISED))] if is_whole else []
+        table.add_row(
+            title,
+            *("?" if value is None else number(value) for value in (*values, has.get(name))),
+            share(used, has.get(name)),
+            style="red" if name in has and used > has[name] else None,
+        )
+    return table if table.rows else None
+
+
+def synthesis_sources(report: Report) -> Text | None:
+    """List what the synthesised figures are from."""
+    metrics = [metric for metric in report.metrics if metric.evidence is Evidence.SYNTHESISED]
+    return _listing("synthesised by", list(dict.fromkeys(metric.source for metric in metrics)))
+
+
 # run
 
 
@@ -299,6 +390,8 @@ def _values_table(title: str, values: Mapping[str, Any]) -> Table:
     table.title_justify, table.title_style = "left", "bold"
     for name, value in values.items():
         is_number = isinstance(value, int | float)
+        if isinstance(value, dict):
+            value = tuple(f"{key}={item}" for key, item in value.items())
         text = " ".join(value) if isinstance(value, tuple) else str(value)
         table.add_row(f"  {name}", number(value) if is_number else text or "-")
     return table

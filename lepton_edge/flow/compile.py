@@ -12,7 +12,7 @@ from lepton_edge.artifact.report import Evidence, Metric, Report
 from lepton_edge.artifact.store import ArtifactWriter
 from lepton_edge.flow.compiled import Artifact
 from lepton_edge.flow.levels import require_equal, verify_levels
-from lepton_edge.flow.options import KEPT_SAMPLES, LEVELS, CompileOptions
+from lepton_edge.flow.options import KEPT_SAMPLES, CompileOptions
 from lepton_edge.flow.planning import plan
 from lepton_edge.flow.samples import random_inputs
 from lepton_edge.flow.writing import (
@@ -51,7 +51,7 @@ def compile_model(
         watch = stage_saver(writer.root) if options.keep_stages else None
         planned = plan(model, options, progress, watch, example_inputs)
         network, samples, design = planned.network, planned.samples, planned.design
-        with progress.stage("write the HLS project"):
+        with progress.stage("write the HLS and RTL projects"):
             write_design(writer.root, network, design)
             samples = samples or random_inputs(network, options.samples)
             kept = {k: v[:KEPT_SAMPLES] for k, v in samples.items()}
@@ -68,9 +68,9 @@ def compile_model(
                 "this machine, without C simulation",
             )
         )
-        levels = LEVELS[1:] if options.csim else ()
+        levels = ("csim",) if options.csim else ()
         manifest = manifest_of(network, design, options)
-        rows = verify_levels(
+        verified = verify_levels(
             writer.root,
             manifest,
             samples,
@@ -78,9 +78,8 @@ def compile_model(
             levels,
             progress,
         )
-        for row in rows:
-            report = report.with_verification(row)
-        require_equal(rows, str(output))
+        report = report.with_rows(verified.rows)
+        require_equal(verified.rows, str(output))
         stored = writer.commit(manifest, report)
     return Artifact(stored)
 

@@ -9,10 +9,9 @@ from lepton_edge.artifact.arrays import load_arrays
 from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Report
 from lepton_edge.artifact.store import StoredArtifact, load_artifact, update_report
-from lepton_edge.errors import (
-    UnknownNameError,
-)
-from lepton_edge.flow.levels import require_equal, run_network, verify_levels
+from lepton_edge.errors import UnknownNameError, UserError
+from lepton_edge.flow.build import BuildOptions, Built, build_artifact
+from lepton_edge.flow.levels import require_equal, run_network, runnable_levels, verify_levels
 from lepton_edge.flow.options import LEVELS, SOURCE_FOLDERS
 from lepton_edge.flow.samples import extended
 from lepton_edge.ir.serde import load_graph
@@ -48,19 +47,32 @@ class Artifact:
         return self._report
 
     def run(
-        self, inputs: Mapping[str, Array], level: str = "csim", progress: Progress | None = None
+        self,
+        inputs: Mapping[str, Array],
+        level: str = "csim",
+        progress: Progress | None = None,
+        *,
+        trace: Path | None = None,
     ) -> dict[str, Array]:
         """Compute the network's outputs.
 
         Args:
             inputs: an array [N, ...] for each input of the model.
-            level: reference (the interpreter) or csim (the generated HLS source, by g++).
+            level: reference (the interpreter), csim (the generated HLS source, by g++) or rtl (the
+                generated SystemVerilog, cycle by cycle, by Verilator).
             progress: told what is going on.
+            trace: where to write waveforms (VCD) of an RTL simulation: the streams between
+                layers, for the first two frames.
+
+        Raises:
+            UserError: a trace is wanted of another level than rtl.
         """
         if level not in LEVELS:
             raise UnknownNameError.of("level", level, LEVELS)
+        if trace is not None and level != "rtl":
+            raise UserError(f"level {level} has no waveforms", hint="choose level rtl")
         self._check()
-        return run_network(self.root, self.manifest, inputs, level, progress or Silent())
+        return run_network(self.root, self.manifest, inputs, level, progress or Silent(), trace)
 
     def verify(
         self,
@@ -74,7 +86,7 @@ class Artifact:
         Args:
             samples: how many frames; the kept samples first, then random ones.
             inputs: frames to use instead.
-            levels: levels to compare; all when None.
+            levels: levels to compare; all that this machine can run when None.
             progress: told what is going on.
 
         Raises:
@@ -88,13 +100,28 @@ class Artifact:
         if inputs is None:
             kept = load_arrays(self.root / "samples.npz", self.manifest.inputs)
             inputs = extended(kept, network, samples)
-        wanted = [level for level in levels or LEVELS if level != "reference"]
-        rows = verify_levels(self.root, self.manifest, inputs, None, wanted, progress or Silent())
-        for row in rows:
-            self._report = self._report.with_verification(row)
+        progress = progress or Silent()
+        wanted = runnable_levels(progress) if levels is None else levels
+        wanted = [level for level in wanted if level != "reference"]
+        verified = verify_levels(self.root, self.manifest, inputs, None, wanted, progress)
+        self._report = self._report.with_rows(verified.rows).with_metrics(verified.metrics)
         update_report(self.root, self._report)
-        require_equal(rows, str(self.root))
+        require_equal(verified.rows, str(self.root))
         return self._report
+
+    def build(self, options: BuildOptions | None = None, progress: Progress | None = None) -> Built:
+        """Synthesise the design, or bring it to a bitstream, and update the report.
+
+        Args:
+            options: what is wanted; synthesis by Yosys for the design's own device when None.
+            progress: told what is going on.
+
+        Raises:
+            LeptonError: what went wrong; the report is as it was.
+        """
+        built = build_artifact(self._stored, options or BuildOptions(), progress or Silent())
+        self._report = built.report
+        return built
 
     def _check(self) -> None:
         """See that what is about to be compiled and loaded is what compile wrote."""

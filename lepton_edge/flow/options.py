@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_BOARD = "pynq-z2"
-LEVELS = ("reference", "csim")
+LEVELS = ("reference", "csim", "rtl")
+"""Forms of a design that this machine may run, from the judge to the hardware."""
+
 GOLDEN_FRAMES = 8
 """Frames that travel with the project's own testbench."""
 
-SOURCE_FOLDERS = ("hls/src", "hls/include", "hls/sim")
-"""Folders in an artifact whose files g++ reads."""
+SOURCE_FOLDERS = ("hls/src", "hls/include", "hls/sim", "rtl")
+"""Folders in an artifact whose files are compiled for simulation."""
 
 KEPT_SAMPLES = 128
 """Samples that an artifact keeps for later verification."""

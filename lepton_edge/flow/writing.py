@@ -21,6 +21,7 @@ from lepton_edge.backends.fpga.design import (
     warnings,
 )
 from lepton_edge.backends.fpga.hls_text import port_dtype, vector_files
+from lepton_edge.backends.fpga.rtl_nodes import NODES, structure_of
 from lepton_edge.flow.options import GOLDEN_FRAMES, CompileOptions
 from lepton_edge.flow.planning import Planned
 from lepton_edge.flow.samples import specs_of
@@ -50,7 +51,7 @@ def stage_saver(root: Path) -> Watcher:
 
 
 def write_design(root: Path, network: Graph, design: Design) -> None:
-    """Write the graphs and the HLS project."""
+    """Write the graphs, the HLS project and the RTL project."""
     graphs = root / "graphs"
     graphs.mkdir()
     regions = design.regions
@@ -58,10 +59,12 @@ def write_design(root: Path, network: Graph, design: Design) -> None:
     for name, graph in {"network": network, **parts}.items():
         save_graph(graph, graphs / f"{name}.npz")
     (graphs / "network.txt").write_text(to_text(network), encoding="utf-8")
-    for path, text in design.files.items():
-        target = root / "hls" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+    nodes = structure_of(design.dataflow, design.design_id, design.board.dsp_kind).to_json()
+    for project, files in (("hls", design.files), ("rtl", {**design.rtl.files, NODES: nodes})):
+        for path, text in files.items():
+            target = root / project / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
 
 
 def write_vectors(root: Path, design: Design, samples: Mapping[str, Array]) -> None:
@@ -102,8 +105,9 @@ def _ports(design: Design) -> dict[str, list[dict[str, Any]]]:
     dataflow, core = design.dataflow, design.regions.core
     return {
         side: [
-            asdict(PortSpec(name, value, port_dtype(ends[name][1]).str, ends[name][1].elements))
+            asdict(PortSpec(name, value, port_dtype(port).str, port.elements, port.lanes))
             for name, value in zip(names, values, strict=True)
+            for _, port in [ends[name]]
         ]
         for side, names, values, ends in (
             ("inputs", dataflow.ports_in, core.inputs, dataflow.reader),

@@ -34,12 +34,24 @@ class PortSpec:
         value: the network's value that travels through it.
         dtype: numpy type of its elements.
         elements: elements a frame.
+        lanes: elements in a word of the port.
     """
 
     name: str
     value: str
     dtype: str
     elements: int
+    lanes: int
+
+    @property
+    def words(self) -> int:
+        """Words a frame."""
+        return self.elements // self.lanes
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a word."""
+        return 8 * np.dtype(self.dtype).itemsize * self.lanes
 
 
 class CSimulation:

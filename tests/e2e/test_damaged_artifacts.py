@@ -135,7 +135,7 @@ def test_other_files_may_be_added(artifact: Path, mlp: Any, call: Any) -> None:
 def test_a_damaged_simulation_in_the_cache(artifact: Path, shell: Any, tmp_path: Path) -> None:
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     assert shell("verify", artifact, env=env).status == 0
-    (library,) = (tmp_path / "cache").rglob("*.so")
+    (library,) = (tmp_path / "cache").rglob("csim/*.so")
     library.unlink()
     library.write_bytes(b"\x7fELF" + bytes(100))
 

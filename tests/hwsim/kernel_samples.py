@@ -101,6 +101,7 @@ SAMPLES: dict[str, Kernel] = {
     "window_dilated": window(S5, 9, 8, 2, kernel=(3, 2), strides=(2, 3), dilations=(2, 4)),
     "window_whole": window(S8, 3, 4, 2, kernel=(3, 4)),
     "window_rows_left_over": window(U8, 8, 3, 1, kernel=(2, 2), strides=(5, 1)),
+    "window_taps": window(S8, 6, 7, 2, lanes=2, kernel=(3, 3), word_taps=3),
     "window_channelwise": window(U3, 5, 6, 6, kernel=(3, 2), is_channelwise=True),
     "window_channelwise_stride": window(
         S8, 6, 6, 4, kernel=(2, 2), strides=(2, 2), is_channelwise=True
@@ -362,7 +363,21 @@ def _events(kernel: Kernel) -> Iterator[Event]:  # noqa: C901
             yield from [read, write] * words
 
 
+def _wide_window_events(kernel: SlidingWindow) -> Iterator[Event]:
+    """Yield a read for each pixel, and the words of a window where a pixel completes one."""
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel.kernel, kernel.dilations, strict=True)]
+    for row in range(kernel.height):
+        for column in range(kernel.width):
+            yield "read", 0
+            over = row + 1 - reach[0], column + 1 - reach[1]
+            if min(over) >= 0 and not any(o % s for o, s in zip(over, kernel.strides, strict=True)):
+                yield from [("write", 0)] * (kernel.taps // kernel.word_taps)
+
+
 def _window_events(kernel: SlidingWindow) -> Iterator[Event]:
+    if kernel.is_wide:
+        yield from _wide_window_events(kernel)
+        return
     reach = (kernel.kernel[0] - 1) * kernel.dilations[0] + 1
     out_h, out_w = kernel.out_size
     row_words = kernel.width * kernel.groups

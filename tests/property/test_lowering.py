@@ -203,8 +203,9 @@ def simulate(design: Design, codes: Mapping[str, Array]) -> dict[str, Array]:
     )
     inputs, outputs = (
         [
-            PortSpec(port, value, port_dtype(ends[port][1]).str, ends[port][1].elements)
-            for port, value in zip(ports, values, strict=True)
+            PortSpec(name, value, port_dtype(port).str, port.elements, port.lanes)
+            for name, value in zip(ports, values, strict=True)
+            for _, port in [ends[name]]
         ]
         for ports, values, ends in sides
     )

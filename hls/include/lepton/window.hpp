@@ -127,4 +127,78 @@ void sliding_window_channelwise(hls::stream<Vec<T, LANES>>& in, hls::stream<Vec<
     detail::window<true, T, LANES, C, H, W, KH, KW, SH, SW, DH, DW>(in, out, frames);
 }
 
+/// Patches for a convolution in words of TAPS neighbouring taps, all channels of each: the elements of
+/// `sliding_window` with LANES = C, in the same order, TAPS * C of them in a word. TAPS divides KH * KW.
+///
+/// Each pixel that comes joins those above it, which the line memory holds, to a column; columns shift
+/// through a window of registers. Where that is complete, its words go out.
+///
+/// Memory: (KH-1)*DH rows of W words, and a window of registers.
+/// Cycles a frame: H*W + OUT_H*OUT_W * (KH*KW/TAPS - 1).
+template <typename T, unsigned C, unsigned H, unsigned W, unsigned KH, unsigned KW, unsigned SH, unsigned SW, unsigned DH,
+          unsigned DW, unsigned TAPS>
+void sliding_window_taps(hls::stream<Vec<T, C>>& in, hls::stream<Vec<T, TAPS * C>>& out, unsigned frames) {
+    static_assert(KH * KW % TAPS == 0, "TAPS must divide the window");
+    constexpr unsigned REACH_H = (KH - 1) * DH + 1;  // rows and columns one window spans
+    constexpr unsigned REACH_W = (KW - 1) * DW + 1;
+    static_assert(REACH_H <= H && REACH_W <= W, "the window is larger than the image");
+    constexpr unsigned OUT_H = (H - REACH_H) / SH + 1;
+    constexpr unsigned OUT_W = (W - REACH_W) / SW + 1;
+    constexpr unsigned PIECES = KH * KW / TAPS;
+    constexpr unsigned STEPS = H * W + OUT_H * OUT_W * (PIECES - 1);
+
+    Vec<Vec<T, C>, REACH_H> lines[W];  // the latest REACH_H pixels of each column, the latest first
+#pragma HLS aggregate variable=lines compact=bit
+#pragma HLS dependence variable=lines type=inter direction=RAW distance=W dependent=true
+    Vec<T, C> window[REACH_H][REACH_W] = {};
+#pragma HLS array_partition variable=window type=complete dim=0
+
+    Counter<PIECES> piece = 0;
+    Counter<H> row = 0;
+    Counter<W> col = 0;
+    bool is_window = false;
+
+    for (unsigned frame = 0; frame < frames; ++frame) {
+        for (unsigned step = 0; step < STEPS; ++step) {
+#pragma HLS pipeline II=1
+            if (piece == 0) {
+                const Vec<Vec<T, C>, REACH_H> above = lines[unsigned(col)];
+                Vec<Vec<T, C>, REACH_H> column;
+                column.lane[0] = in.read();
+                for (unsigned r = 1; r < REACH_H; ++r) {
+#pragma HLS unroll
+                    column.lane[r] = above.lane[r - 1];
+                }
+                lines[unsigned(col)] = column;
+                for (unsigned r = 0; r < REACH_H; ++r) {
+#pragma HLS unroll
+                    for (unsigned c = 0; c + 1 < REACH_W; ++c) {
+#pragma HLS unroll
+                        window[r][c] = window[r][c + 1];
+                    }
+                    window[r][REACH_W - 1] = column.lane[REACH_H - 1 - r];
+                }
+                const unsigned end_row = unsigned(row) + 1, end_col = unsigned(col) + 1;
+                is_window = end_row >= REACH_H && (end_row - REACH_H) % SH == 0 && end_col >= REACH_W &&
+                            (end_col - REACH_W) % SW == 0;
+                if (wraps(col, W)) wraps(row, H);
+            }
+            if (is_window) {
+                Vec<T, TAPS * C> word;
+                for (unsigned t = 0; t < TAPS; ++t) {
+#pragma HLS unroll
+                    const unsigned tap = unsigned(piece) * TAPS + t;
+                    const Vec<T, C> pixel = window[tap / KW * DH][tap % KW * DW];
+                    for (unsigned c = 0; c < C; ++c) {
+#pragma HLS unroll
+                        word.lane[t * C + c] = pixel.lane[c];
+                    }
+                }
+                out.write(word);
+                wraps(piece, PIECES);
+            }
+        }
+    }
+}
+
 }  // namespace lepton

@@ -15,6 +15,7 @@ from lepton_edge.backends.fpga.kernels.plumbing import Fork, WidthConverter
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.backends.fpga.lower import lower_dataflow
 from lepton_edge.backends.fpga.regions import Regions, split_regions
+from lepton_edge.backends.fpga.rtl_text import RtlProject, rtl_project
 from lepton_edge.backends.fpga.schedule import latency_cycles
 from lepton_edge.errors import DoesNotFitError, UserError
 from lepton_edge.ir.graph import Graph
@@ -34,6 +35,7 @@ class Design:
         clock_mhz: the clock.
         design_id: identity of the generated hardware.
         files: the HLS project.
+        rtl: the same design in SystemVerilog.
     """
 
     regions: Regions
@@ -42,6 +44,7 @@ class Design:
     clock_mhz: float
     design_id: int
     files: Mapping[str, str]
+    rtl: RtlProject
 
 
 def make_design(
@@ -88,11 +91,16 @@ def make_design(
         raise
     files = network_files(dataflow)
     # The identity is a hash of the project without it; only the board's files are written twice.
-    anonymous = {**files, **board_files(dataflow, HlsOptions(board, clock_mhz, 0))}
+    anonymous = {
+        **files,
+        **board_files(dataflow, HlsOptions(board, clock_mhz, 0)),
+        **rtl_project(dataflow, 0, board.dsp_kind).files,
+    }
     digest = hashlib.sha256("\0".join(f"{k}\0{v}" for k, v in sorted(anonymous.items())).encode())
     design_id = int(digest.hexdigest()[:8], 16)
     files |= board_files(dataflow, HlsOptions(board, clock_mhz, design_id))
-    return Design(regions, dataflow, board, clock_mhz, design_id, files)
+    rtl = rtl_project(dataflow, design_id, board.dsp_kind)
+    return Design(regions, dataflow, board, clock_mhz, design_id, files, rtl)
 
 
 def _best(lowered: Dataflow, board: Board, clock_mhz: float, pins: Pins | None) -> str:

@@ -23,7 +23,7 @@ from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
 from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, Stream
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
-from lepton_edge.backends.fpga.schedule import fifo_depths, latency_cycles
+from lepton_edge.backends.fpga.schedule import latency_cycles, sized
 from lepton_edge.errors import ConfigError, DoesNotFitError, InternalError, UnknownNameError
 from lepton_edge.ir.types import Array
 
@@ -322,7 +322,7 @@ class _Choices:
             window = self.windows.get(name)
             kernels |= self.options[name][index].kernels(name, window.name if window else None)
         planned = connect(self.dataflow.with_kernels(lambda a: kernels.get(a.name, a.kernel)))
-        return replace(planned, depths=fifo_depths(planned))
+        return sized(planned)
 
     def fitting(self, cycles: int) -> Dataflow | None:
         """Return the cheapest network with at most ``cycles`` a frame if the budget allows it."""

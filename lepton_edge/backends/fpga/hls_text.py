@@ -20,6 +20,7 @@ from lepton_edge.backends.fpga.hls_cpp import (
     stream_word,
     wrapped,
 )
+from lepton_edge.backends.fpga.hls_depths import hls_depths
 from lepton_edge.backends.fpga.hls_sim_text import bridge_source, testbench_source
 from lepton_edge.backends.fpga.kernels.base import Port, Table
 from lepton_edge.backends.fpga.kernels.requantize import Lookup, Threshold
@@ -226,7 +227,11 @@ def _top_source(dataflow: Dataflow, options: HlsOptions) -> str:
     layers = "".join(
         f'#include "layers/{a.name}.hpp"\n' for a in dataflow.actors if a.kernel.tables
     )
-    streams = "".join(_stream_text(dataflow, stream) for stream in dataflow.streams)
+    depths = hls_depths(dataflow)
+    streams = "".join(
+        _stream_text(dataflow, stream, max(dataflow.depth(stream), depths.get(stream, 0)))
+        for stream in dataflow.streams
+    )
     calls = "\n".join(_call_text(actor) for actor in dataflow.actors)
     ports = [name for name, _ in all_ports(dataflow)]
     interfaces = "".join(f"#pragma HLS interface axis port={p}\n" for p in ports)
@@ -255,12 +260,12 @@ void {dataflow.name}({wrapped([*arguments, "unsigned& design_id"], 8)}) {{
 """
 
 
-def _stream_text(dataflow: Dataflow, stream: str) -> str:
+def _stream_text(dataflow: Dataflow, stream: str, depth: int) -> str:
     port = dataflow.writer[stream][1]
     return (
         f'    hls::stream<{stream_word(port)}> {stream}("{stream}");'
         f"  // {port.words} words a frame\n"
-        f"#pragma HLS stream variable={stream} depth={dataflow.depth(stream)}\n"
+        f"#pragma HLS stream variable={stream} depth={depth}\n"
         f"#pragma HLS aggregate variable={stream} compact=bit\n"
     )
 

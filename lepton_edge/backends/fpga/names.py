@@ -17,17 +17,34 @@ _CPP = (
     "typename union unsigned using virtual void volatile wchar_t while xor xor_eq"
 )
 _VERILOG = (
-    "always assign automatic begin bit buf byte cell clocking config cover cross design disable "
-    "edge end endcase endfunction endmodule endtask event final function generate genvar global "
-    "include initial inout input instance integer interface join library local logic "
-    "macromodule module negedge output packed parameter posedge primitive process program "
-    "property pull pure real realtime ref reg release repeat scalared sequence signal solve "
-    "specify string super supply0 supply1 table tagged task time tri type unique use var "
-    "vectored wait wand weak wire with within wor"
+    "accept_on alias always always_comb always_ff always_latch and assert assign assume "
+    "automatic before begin bind bins binsof bit break buf bufif0 bufif1 byte case casex casez "
+    "cell chandle checker class clocking cmos config const constraint context continue cover "
+    "covergroup coverpoint cross deassign default defparam design disable dist do edge else "
+    "end endcase endchecker endclass endclocking endconfig endfunction endgenerate endgroup "
+    "endinterface endmodule endpackage endprimitive endprogram endproperty endsequence "
+    "endspecify endtable endtask enum event eventually expect export extends extern final "
+    "first_match for force foreach forever fork forkjoin function generate genvar global "
+    "highz0 highz1 if iff ifnone ignore_bins illegal_bins implements implies import incdir "
+    "include initial inout input inside instance int integer interconnect interface intersect "
+    "join join_any join_none large let liblist library local localparam logic longint "
+    "macromodule matches medium modport module nand negedge nettype new nexttime nmos nor "
+    "noshowcancelled not notif0 notif1 null or output package packed parameter pmos posedge "
+    "primitive priority program property protected pull0 pull1 pulldown pullup "
+    "pulsestyle_ondetect pulsestyle_onevent pure rand randc randcase randsequence rcmos real "
+    "realtime ref reg reject_on release repeat restrict return rnmos rpmos rtran rtranif0 "
+    "rtranif1 s_always s_eventually s_nexttime s_until s_until_with scalared sequence shortint "
+    "shortreal showcancelled signed small soft solve specify specparam static string strong "
+    "strong0 strong1 struct super supply0 supply1 sync_accept_on sync_reject_on table tagged "
+    "task this throughout time timeprecision timeunit tran tranif0 tranif1 tri tri0 tri1 "
+    "triand trior trireg type typedef union unique unique0 unsigned until until_with untyped "
+    "use uwire var vectored virtual void wait wait_order wand weak weak0 weak1 while wildcard "
+    "wire with within wor xnor xor pull"
 )
+"""Source: IEEE 1800-2017, annex B."""
 _PROJECT = (
     "EOF NULL accelerator ap_axiu ap_int ap_uint design_id errno frames hls layers lepton main "
-    "std stderr stdin stdout"
+    "registers std stderr stdin stdout"
 )
 _RESERVED = frozenset(f"{_CPP} {_VERILOG} {_PROJECT}".split())
 """What no layer and no design may be called: words of the languages, names of the project's own."""
@@ -62,7 +79,8 @@ def identifier(name: str) -> str:
     parts = [p for p in re.split(r"[/:.]+", last) if p]
     text = re.sub(r"\W+", "_", "_".join(parts[-2:]), flags=re.ASCII).strip("_")
     text = re.sub(r"__+", "_", text)[-MAX_LENGTH:].strip("_") or "layer"
-    return f"n{text}" if text[0].isdigit() or text in _RESERVED else text
+    is_taken = text in _RESERVED or text.startswith("lepton_")  # as the kernels' modules are
+    return f"n{text}" if text[0].isdigit() or is_taken else text
 
 
 def unique_identifiers(names: Iterable[str]) -> dict[str, str]:

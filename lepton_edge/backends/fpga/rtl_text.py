@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lepton_edge.backends.boards import DspKind
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
 from lepton_edge.backends.fpga.hls_cpp import all_ports, safe_comment
-from lepton_edge.backends.fpga.kernels.base import Memory, Module, Port
+from lepton_edge.backends.fpga.kernels.base import Memory, Module
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
+from lepton_edge.backends.fpga.rtl_sim_text import bridge_text, top_pins
 from lepton_edge.data import data_dir
 from lepton_edge.ir.types import Array
 
@@ -44,16 +46,36 @@ class RtlProject:
     files: Mapping[str, str]
 
 
-def rtl_project(dataflow: Dataflow, design_id: int) -> RtlProject:
+DSP_FACTORS: Mapping[DspKind, tuple[int, int]] = {
+    "DSP48E1": (25, 18),
+    "DSP48E2": (25, 18),
+    "MULT18X18D": (18, 18),
+    "MULT18X18": (18, 18),
+    "SB_MAC16": (16, 16),
+}
+"""Bits of the two signed factors that a multiplier block is given.
+
+Source: AMD UG479 (DSP48E1); Lattice FPGA-TN-02205 (ECP5), FPGA-TN-02007 (iCE40 UltraPlus); Gowin
+UG287. A DSP48E2 could take 27 bits: it gets what the cost functions count with.
+"""
+
+
+def rtl_project(dataflow: Dataflow, design_id: int, dsp_kind: DspKind = "DSP48E1") -> RtlProject:
     """Return the RTL form of a planned network.
 
     Args:
         dataflow: folded and connected, with FIFO depths.
         design_id: 32-bit identity of the design, readable over AXI-Lite.
+        dsp_kind: the multiplier block that long products are cut for.
     """
-    files = {f"{dataflow.name}.sv": _top_text(dataflow, design_id)}
-    for path in sorted((data_dir("hls") / "rtl").glob("*.sv")):
-        files[f"{KERNELS}/{path.name}"] = path.read_text(encoding="utf-8")
+    files = {
+        f"{dataflow.name}.sv": _top_text(dataflow, design_id, dsp_kind),
+        "sim/bridge.cpp": bridge_text(dataflow.name, top_pins(dataflow)),
+    }
+    rtl = data_dir("hls") / "rtl"
+    for folder, paths in ((KERNELS, rtl.glob("*.sv")), ("sim", rtl.glob("sim/*.hpp"))):
+        for path in sorted(paths):
+            files[f"{folder}/{path.name}"] = path.read_text(encoding="utf-8")
     for actor in dataflow.actors:
         files |= memory_files(actor.name, actor.kernel.module)
     return RtlProject(dataflow.name, files)
@@ -131,6 +153,8 @@ def literal(name: str, value: int | str) -> str:
     """Return a parameter's value as SystemVerilog."""
     if isinstance(value, str):
         return f'"{value}"'
+    if name == "DESIGN_ID":
+        return f"32'h{value:08x}"
     if name not in WIDE_PARAMETERS:
         return str(value)
     if value == -(1 << 63):
@@ -145,7 +169,7 @@ def stream_ports(prefix: str, base: str) -> dict[str, str]:
 
 # -- the top ------------------------------------------------------------------------------------
 
-_AXI_LITE = (
+AXI_LITE = (
     ("input", "AWADDR", 6),
     ("input", "AWVALID", 1),
     ("output", "AWREADY", 1),
@@ -167,16 +191,16 @@ _AXI_LITE = (
 """Ports of the control bus: direction, name behind ``s_axi_control_``, bits."""
 
 
-def _top_text(dataflow: Dataflow, design_id: int) -> str:
+def _top_text(dataflow: Dataflow, design_id: int, dsp_kind: DspKind) -> str:
     streams = "\n".join(_fifo_text(dataflow, stream) for stream in dataflow.streams)
-    actors = "\n".join(_actor_text(dataflow, actor) for actor in dataflow.actors)
+    actors = "\n".join(_actor_text(dataflow, actor, dsp_kind) for actor in dataflow.actors)
     return f"""// {safe_comment(dataflow.name)}: a streaming accelerator.
 //
 // Every layer is an instance of its own; all work at the same time on what streams through them.
 // The modules are in {KERNELS}/, their constants in {MEMORY}/. Run tools in this folder.
 // Planned: {dataflow.cycles} cycles a frame, set by {dataflow.bottleneck.name}.
 module {dataflow.name} (
-{_joined(_port_declarations(dataflow))}
+{_joined([_declaration(*port) for port in top_ports(dataflow)])}
 );
     localparam logic [31:0] DESIGN_ID = 32'h{design_id:08x};
 
@@ -208,35 +232,36 @@ def _declaration(direction: str, name: str, bits: int) -> str:
     return f"{direction} logic {f'[{bits - 1}:0] ' if bits > 1 else ''}{name}"
 
 
-def _port_declarations(dataflow: Dataflow) -> list[str]:
-    lines = ["input logic ap_clk", "input logic ap_rst_n"]
-    lines += [_declaration(way, f"s_axi_control_{name}", bits) for way, name, bits in _AXI_LITE]
+def top_ports(dataflow: Dataflow) -> Iterator[tuple[str, str, int]]:
+    """Yield the top's ports: direction, name, bits."""
+    yield from (("input", "ap_clk", 1), ("input", "ap_rst_n", 1))
+    yield from ((way, f"s_axi_control_{name}", bits) for way, name, bits in AXI_LITE)
     for name, port in all_ports(dataflow):
         is_input = name in dataflow.ports_in
         forward, back = ("input", "output") if is_input else ("output", "input")
         bits = 8 * port.elem.num_bytes * port.lanes
-        lines += [
-            f"{forward} logic [{bits - 1}:0] {name}_TDATA",
-            f"{forward} logic {name}_TVALID",
-            f"{back} logic {name}_TREADY",
-        ]
+        yield from ((forward, f"{name}_TDATA", bits), (forward, f"{name}_TVALID", 1))
+        yield back, f"{name}_TREADY", 1
         if not is_input:
-            lines += [f"output logic [{bits // 8 - 1}:0] {name}_TKEEP"]
-            lines += [f"output logic {name}_TLAST"]
-    return lines
+            yield from (("output", f"{name}_TKEEP", bits // 8), ("output", f"{name}_TLAST", 1))
 
 
 def _registers_text(outputs: int) -> str:
-    module = Module("lepton_axilite", {"OUTPUTS": outputs, "ADDRESS_BITS": 6})
-    bus = {f"s_axi_{name.lower()}": f"s_axi_control_{name}" for _, name, _ in _AXI_LITE}
+    module = registers_module(outputs)
+    bus = {f"s_axi_{name.lower()}": f"s_axi_control_{name}" for _, name, _ in AXI_LITE}
     signals = {**bus, "start": "start", "frames": "frames", "frame_done": "frame_done"}
     text = instance_text("registers", module, signals)
     return text.replace("#(\n", "#(\n        .DESIGN_ID(DESIGN_ID),\n", 1)
 
 
+def registers_module(outputs: int) -> Module:
+    """Return the register file of a design with so many output ports."""
+    return Module("lepton_axilite", {"OUTPUTS": outputs, "ADDRESS_BITS": 6})
+
+
 def _fifo_text(dataflow: Dataflow, stream: str) -> str:
     port = dataflow.writer[stream][1]
-    module = Module("lepton_fifo", {"BITS": port.width, "DEPTH": dataflow.depth(stream)})
+    module = fifo_module(port.width, dataflow.depth(stream))
     lines = [f"    // {port.words} words a frame, {port.lanes} x {port.elem.c_type} each"]
     for end in ("in", "out"):
         lines.append(f"    logic [{port.width - 1}:0] {stream}__{end}_data;")
@@ -248,7 +273,15 @@ def _fifo_text(dataflow: Dataflow, stream: str) -> str:
     return "\n".join(lines) + "\n" + instance_text(f"{stream}_fifo", module, signals)
 
 
-def _actor_text(dataflow: Dataflow, actor: Actor) -> str:
+def fifo_module(bits: int, depth: int) -> Module:
+    """Return a FIFO of ``depth`` words of ``bits`` bits."""
+    return Module("lepton_fifo", {"BITS": bits, "DEPTH": depth})
+
+
+def actor_connections(
+    dataflow: Dataflow, actor: Actor, dsp_kind: DspKind
+) -> tuple[dict[str, str], dict[str, int | str]]:
+    """Return what an actor's ports are connected to, and the parameters that only the top knows."""
     kernel, module = actor.kernel, actor.kernel.module
     signals: dict[str, str] = {}
     more: dict[str, int | str] = {}
@@ -269,11 +302,19 @@ def _actor_text(dataflow: Dataflow, actor: Actor) -> str:
                 "axis_tlast": f"{port}_TLAST",
                 "frame_done": f"frame_done[{index}]",
             }
+    if module.name == "lepton_requantize" and DSP_FACTORS[dsp_kind] != DSP_FACTORS["DSP48E1"]:
+        more |= dict(zip(("DSP_WIDE", "DSP_NARROW"), DSP_FACTORS[dsp_kind], strict=True))
+    return signals, more
+
+
+def _actor_text(dataflow: Dataflow, actor: Actor, dsp_kind: DspKind) -> str:
+    kernel = actor.kernel
+    signals, more = actor_connections(dataflow, actor, dsp_kind)
     folding = ", ".join(f"{k} {v}" for k, v in kernel.folding.items())
     comment = (
         f"{safe_comment(actor.layer)}: {kernel.summary}; {folding}; {kernel.cycles} cycles a frame"
     )
-    return f"    // {comment}\n{instance_text(actor.name, module, signals, more)}"
+    return f"    // {comment}\n{instance_text(actor.name, kernel.module, signals, more)}"
 
 
 def _ends(dataflow: Dataflow, prefix: str, stream: str, end: str) -> dict[str, str]:
@@ -282,9 +323,3 @@ def _ends(dataflow: Dataflow, prefix: str, stream: str, end: str) -> dict[str, s
             f"{prefix}{part}": f"{stream}_T{part.upper()}" for part in ("data", "valid", "ready")
         }
     return stream_ports(prefix, f"{stream}__{end}")
-
-
-def top_streams(dataflow: Dataflow) -> Iterator[tuple[str, Port, bool]]:
-    """Yield the top's AXI-Streams: name, port, and whether it is an input."""
-    for name, port in all_ports(dataflow):
-        yield name, port, name in dataflow.ports_in

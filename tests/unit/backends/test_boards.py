@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lepton_edge.backends.boards import Board, Resources, list_boards, load_board
+from lepton_edge.backends.fpga.rtl_shell import SHELL_PINS
 from lepton_edge.data import data_dir
 from lepton_edge.errors import ConfigError, InternalError, UnknownNameError
 
@@ -25,14 +26,25 @@ AMOUNTS = st.builds(
 # Published totals, typed here a second time so that a slip in a board file shows.
 PUBLISHED = {
     "arty-a7-100t": Resources(63_400, 126_800, 240, 135, 0),
+    "ice40-hx8k": Resources(7680, 7680, 0, 128 // 36, 0),
+    "icebreaker": Resources(5280, 5280, 8, 120 // 36, 0),
     "kv260": Resources(117_120, 234_240, 1248, 144, 64),
     "pynq-z1": Resources(53_200, 106_400, 220, 140, 0),
     "pynq-z2": Resources(53_200, 106_400, 220, 140, 0),
+    "tang-nano-20k": Resources(20_736, 15_552, 48, 46 // 2, 0),
+    "tang-nano-9k": Resources(8640, 6480, 20, 26 // 2, 0),
     "ultra96-v2": Resources(70_560, 141_120, 360, 216, 0),
     "ulx3s-85f": Resources(83_640, 83_640, 156, 104, 0),
     "zcu104": Resources(230_400, 460_800, 1728, 312, 96),
 }
-DSP_KIND = {"xc7": "DSP48E1", "xcup": "DSP48E2", "ecp5": "MULT18X18D"}
+DSP_KIND = {
+    "xc7": "DSP48E1",
+    "xcup": "DSP48E2",
+    "ecp5": "MULT18X18D",
+    "ice40": "SB_MAC16",
+    "gowin": "MULT18X18",
+}
+AMD = ("xc7", "xcup")
 
 Edit = Callable[[str, str], Path]
 
@@ -61,9 +73,13 @@ def test_each_board_is_consistent(board: Board) -> None:
     assert board.dsp_kind == DSP_KIND[board.family]
     assert board.clock_mhz <= board.max_clock_mhz
     assert (board.host is not None) == (board.runtime == "pynq")
-    assert bool(board.vitis_part) == (board.family != "ecp5")
-    assert bool(board.nextpnr_args) == (board.family == "ecp5")
-    assert {"resources", "clock", "memory", "tools"} <= set(board.source)
+    assert bool(board.vitis_part) == (board.family in AMD)
+    assert bool(board.nextpnr_args) == (board.family not in AMD)
+    assert set(board.pins) == (set() if board.family in AMD else set(SHELL_PINS))
+    assert len({*board.pins.values()}) == len(board.pins)
+    assert {"resources", "clock", "tools"} <= set(board.source)
+    assert ("memory" in board.source) == (board.memory is not None)
+    assert ("pins" in board.source) == bool(board.pins)
     assert ("host" in board.source) == (board.host is not None)
     # The part string of the vendor's tools is the ordering code in another order.
     if board.vitis_part:
@@ -88,6 +104,7 @@ def test_a_board_is_a_value() -> None:
 
 def test_bandwidth_is_limited_by_ports_or_by_the_memory() -> None:
     memory = load_board("pynq-z2").memory
+    assert memory is not None
     assert memory.bandwidth_gbs(50) == pytest.approx(4 * 64 * 50 / 8 / 1000)
     assert memory.bandwidth_gbs(100) == pytest.approx(16 * 1050 / 8 / 1000)
 
@@ -123,9 +140,13 @@ def test_unknown_board_names_near_ones() -> None:
         (
             'family = "xc7"',
             'family = "xc8"',
-            "'family': wanted one of xc7, xcup, ecp5, found 'xc8'",
+            "'family': wanted one of xc7, xcup, ecp5, ice40, gowin, found 'xc8'",
         ),
-        ('family = "xc7"', "family = ['xc7']", "'family': wanted one of xc7, xcup, ecp5, found ["),
+        (
+            'family = "xc7"',
+            "family = ['xc7']",
+            "'family': wanted one of xc7, xcup, ecp5, ice40, gowin, found [",
+        ),
         ('title = "PYNQ-Z2"', 'title = ""', "'title': wanted a text that is not empty, found ''"),
         ('title = "PYNQ-Z2"', "title = 2", "'title': wanted a text that is not empty, found 2"),
         ('name = "pynq-z2"', 'name = "z2"', "'name': wanted the file's own name, 'pynq-z2'"),

@@ -27,7 +27,7 @@ from lepton_edge.errors import DoesNotFitError, ImportModelError, InternalError,
 from lepton_edge.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMANDS = ("compile", "run", "verify", "boards", "doctor", "explain")
+COMMANDS = ("compile", "run", "verify", "build", "boards", "doctor", "explain")
 
 Result = tuple[int, str, str]
 
@@ -79,7 +79,9 @@ class FakeFlow:
         self.root, self.manifest, self.report = stored.root, stored.manifest, stored.report
         return self
 
-    def run(self, inputs: Mapping[str, Any], level: str, progress: Any) -> dict[str, Any]:
+    def run(
+        self, inputs: Mapping[str, Any], level: str, progress: Any, trace: Path | None
+    ) -> dict[str, Any]:
         self.calls.append(("run", inputs, level))
         return dict(inputs)
 
@@ -231,7 +233,7 @@ USAGE = [
     ("compile", "net.onnx", "-o", "x", "--fps", "9", "--latency-us", "9"),
     ("compile", "net.onnx", "-o", "x", "--samples", "0"),
     ("compile", "net.onnx", "-o", "x", "--colour", "red"),
-    ("run", "x", "--input", "y.npz", "--level", "rtl"),
+    ("run", "x", "--input", "y.npz", "--level", "device"),
     ("run", "x", "--input", "y.npz", "--level", "c-sim"),
     ("run", "x"),
     ("verify", "x", "--samples", "many"),

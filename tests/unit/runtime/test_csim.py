@@ -43,8 +43,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def simulation(library: Path, design_id: int = 0xABCD1234) -> CSimulation:
-    inputs = PortSpec("a_in0", "a", "<i1", 3), PortSpec("b_in1", "b", "<u2", 1)
-    outputs = PortSpec("s_out0", "sum", "<i4", 3), PortSpec("c_out1", "calls", "<u1", 1)
+    inputs = PortSpec("a_in0", "a", "<i1", 3, 3), PortSpec("b_in1", "b", "<u2", 1, 1)
+    outputs = PortSpec("s_out0", "sum", "<i4", 3, 1), PortSpec("c_out1", "calls", "<u1", 1, 1)
     return CSimulation(library, inputs, outputs, design_id)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lepton_edge.errors import ToolFailedError, ToolMissingError
-from lepton_edge.toolchain import gxx
+from lepton_edge.toolchain import cache, gxx
 
 pytestmark = pytest.mark.needs("g++")
 
@@ -49,7 +49,7 @@ def test_builds_into_the_cache(root: Path, tmp_path: Path) -> None:
 def test_the_same_content_is_built_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = build(root)
     os.utime(library, (1, 1))
-    monkeypatch.setattr(gxx, "_compile", lambda *_: pytest.fail("compiled again"))
+    monkeypatch.setattr(gxx, "compile_with", lambda *_: pytest.fail("compiled again"))
     assert build(root) == library
     assert library.stat().st_mtime > 1  # the most recently used stay
 
@@ -93,7 +93,7 @@ def test_a_compiler_that_does_not_end(
     monkeypatch.setattr(gxx, "TIMEOUT_S", 0.2)
     with pytest.raises(ToolFailedError, match="slow-g\\+\\+ did not finish within 0 s"):
         build(root)
-    assert not list(gxx.cache_folder().iterdir())
+    assert not list(cache.cache_folder("csim").iterdir())
 
 
 def test_no_compiler(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_no_compiler(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolMissingError) as caught:
         build(root)
     assert str(caught.value) == (
-        "C simulation needs a C++ compiler; '/nonexistent/g++' was not found\n"
+        "simulation needs a C++ compiler; '/nonexistent/g++' was not found\n"
         "hint: apt-get install g++ (or set CXX), or compile with --no-csim"
     )
 
@@ -113,13 +113,13 @@ def test_the_cache_that_cannot_be_made_is_elsewhere(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    assert gxx.cache_folder().is_relative_to(tmp_path)
+    assert cache.cache_folder("csim").is_relative_to(tmp_path)
 
 
 def test_old_libraries_are_forgotten(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gxx, "KEPT_LIBRARIES", 2)
+    monkeypatch.setattr(cache, "KEPT", 2)
     for age in range(4):
-        old = gxx.cache_folder() / f"old{age}.so"
+        old = cache.cache_folder("csim") / f"old{age}.so"
         old.write_text("")
         stamp = time.time() - 100 - age
         os.utime(old, (stamp, stamp))

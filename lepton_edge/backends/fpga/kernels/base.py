@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from lepton_edge.backends.boards import Resources
+from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array, bits_for_range
 
 
@@ -194,25 +195,26 @@ class Kernel:
 
     @property
     def cycles(self) -> int:
-        """Clock cycles a frame at initiation interval 1."""
+        """Clock cycles a frame in steady state, in RTL."""
         return max(p.words for p in (*self.inputs, *self.outputs))
 
     @property
     def latency(self) -> int:
-        """Cycles from the word that completes an output to that output: pipeline depth."""
-        return 4
+        """Cycles from the word that completes an output to that output, in RTL: pipeline depth."""
+        return 1
 
-    def produced(self, consumed: Array) -> Array:
-        """Return how many output words follow from the first ``consumed`` input words of a frame.
-
-        For kernels with one input; a monotone function from 0..input words to 0..output words.
-        """
-        return consumed * self.outputs[0].words // self.inputs[0].words
+    @property
+    def steps(self) -> Steps:
+        """When words move; ``count`` is ``cycles``, unless the kernel waits for itself."""
+        return Steps.word_for_word(self.inputs[0].words, len(self.inputs))
 
     def needed(self, index: int) -> Array:
-        """Return, for each output word, how many words of input ``index`` must have come before."""
-        produced = self.produced(np.arange(self.inputs[index].words + 1))
-        return np.searchsorted(produced, np.arange(1, self.outputs[0].words + 1), side="left")
+        """Return, for each output word, how many words of input ``index`` the C++ reads before it.
+
+        In most kernels that is what the steps say.
+        """
+        steps = self.steps
+        return np.searchsorted(steps.reads[index], steps.writes, side="right")
 
     @property
     def resources(self) -> Resources:

@@ -23,6 +23,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     typed,
 )
 from lepton_edge.backends.fpga.kernels.matrix_vector import multiplier_cost
+from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array
 
 
@@ -57,10 +58,6 @@ class Join(Kernel):
         """See Kernel."""
         return (Port(self.out, self.pixels * self.channels, self.lanes),)
 
-    def needed(self, index: int) -> Array:
-        """See Kernel: word for word."""
-        return np.minimum(np.arange(1, self.outputs[0].words + 1), self.inputs[index].words)
-
     @property
     def folding(self) -> dict[str, int]:
         """See Kernel."""
@@ -91,6 +88,11 @@ class ScaledAdd(Join):
     scale_a: int = 1
     scale_b: int = 1
     offset: int = 0
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return 4
 
     @property
     def resources(self) -> Resources:
@@ -139,6 +141,18 @@ class Multiply(Join):
         return (
             (first, Port(self.b, self.channels, self.lanes)) if self.is_spread else (first, second)
         )
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return 5
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: one pixel of factors is read beside the first pixel."""
+        words = self.outputs[0].words
+        factors = np.arange(self.inputs[1].words)
+        return Steps.of(words, (np.arange(words), factors), np.arange(words))
 
     @property
     def resources(self) -> Resources:

@@ -26,6 +26,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     memory,
     typed,
 )
+from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.ops.linear import exact_matmul
 from lepton_edge.ir.types import Array
 
@@ -41,6 +42,22 @@ def multiplier_cost(a: int, b: int, acc: int, count: int, is_dsp: bool) -> Resou
     if is_dsp:
         return Resources(lut=adders, ff=adders, dsp=count)
     return Resources(lut=count * a * b + adders, ff=count * (a + b) + adders)
+
+
+MAX_CHAIN = 4
+"""DSP blocks that add each other's products in a row (hls/rtl/lepton_dot.sv)."""
+
+
+def multiplier_rows(x: Elem, weight: Elem) -> int:
+    """Return the Booth rows of a multiplier in LUTs, a cycle each (lepton_multiplier.sv)."""
+    return -(-min(x.bits + (not x.signed), weight.bits) // 2)
+
+
+def dot_latency(x: Elem, weight: Elem, simd: int, is_dsp: bool) -> int:
+    """Return the pipeline stages of a dot product (hls/rtl/lepton_dot.sv)."""
+    chain = min(simd, MAX_CHAIN) if is_dsp else 1
+    first = (1 if chain == 1 else chain + 1) if is_dsp else multiplier_rows(x, weight)
+    return first + (-(-simd // chain) - 1).bit_length()
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +136,19 @@ class MatrixVector(Kernel):
     @property
     def latency(self) -> int:
         """See Kernel."""
-        return self.columns // self.simd + self.simd.bit_length() + 6
+        is_once = self.columns == self.simd
+        return (4 if is_once else 5) + dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel: a vector's outputs follow once it is complete."""
-        return consumed // (self.columns // self.simd) * (self.rows // self.pe)
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: the first rows take the vector, the others see it again."""
+        reads, groups = self.columns // self.simd, self.rows // self.pe
+        vectors = np.arange(self.vectors)[:, None] * reads * groups
+        return Steps.of(
+            self.cycles,
+            (vectors + np.arange(reads)).ravel(),
+            (vectors + np.arange(1, groups + 1) * reads - 1).ravel(),
+        )
 
     @property
     def resources(self) -> Resources:
@@ -236,6 +261,18 @@ class Depthwise(Kernel):
         for pe in divisors(self.channels):
             for is_dsp in (True, False):
                 yield replace(self, pe=pe, is_dsp=is_dsp)
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        rows = 1 if self.is_dsp else multiplier_rows(self.x, self.weight_elem)
+        return (5 if self.taps == 1 else 6) + rows - 1
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel."""
+        words = self.inputs[0].words
+        return Steps.of(words, np.arange(words), np.arange(self.taps, words + 1, self.taps) - 1)
 
     @property
     def resources(self) -> Resources:

@@ -20,6 +20,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     control,
     flat,
 )
+from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array
 
 
@@ -108,9 +109,18 @@ class WidthConverter(Stream):
         """See Kernel."""
         return {"from": self.lanes, "to": self.out_lanes}
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel."""
-        return consumed * self.lanes // self.out_lanes
+    @property
+    def latency(self) -> int:
+        """See Kernel: a gearbox, where neither width divides the other, has a stage more."""
+        return 2 if max(self.lanes, self.out_lanes) % min(self.lanes, self.out_lanes) else 1
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: the narrow side moves a word a step."""
+        reads, writes = (np.arange(port.words) for port in (self.inputs[0], self.outputs[0]))
+        if self.lanes > self.out_lanes:
+            return Steps.of(len(writes), reads * self.lanes // self.out_lanes, writes)
+        return Steps.of(len(reads), reads, -(-(writes + 1) * self.out_lanes // self.lanes) - 1)
 
     @property
     def resources(self) -> Resources:
@@ -185,12 +195,20 @@ class Concat(Kernel):
         for lanes in common_divisors(self.block_a, self.block_b):
             yield replace(self, lanes=lanes)
 
-    def needed(self, index: int) -> Array:
-        """See Kernel: a block of b follows a whole block of a."""
-        words = (self.block_a // self.lanes, self.block_b // self.lanes)
-        block, rest = np.divmod(np.arange(self.outputs[0].words), sum(words))
-        inside = rest + 1 if index == 0 else rest + 1 - words[0]
-        return np.asarray(block * words[index] + np.clip(inside, 0, words[index]))
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: blocks in turn."""
+        words_a, words_b = self.block_a // self.lanes, self.block_b // self.lanes
+        blocks = np.arange(self.blocks)[:, None] * (words_a + words_b)
+        count = self.outputs[0].words
+        return Steps.of(
+            count,
+            (
+                (blocks + np.arange(words_a)).ravel(),
+                (blocks + words_a + np.arange(words_b)).ravel(),
+            ),
+            np.arange(count),
+        )
 
     @property
     def resources(self) -> Resources:
@@ -262,11 +280,13 @@ class Slice(Kernel):
         for lanes in common_divisors(self.block, self.begin, self.end):
             yield replace(self, lanes=lanes)
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel."""
-        blocks, rest = np.divmod(consumed * self.lanes, self.block)
-        kept = blocks * (self.end - self.begin) + np.clip(rest, self.begin, self.end) - self.begin
-        return np.asarray(kept // self.lanes)
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: what is not wanted is read and dropped."""
+        count = self.inputs[0].words
+        kept = np.arange(self.begin // self.lanes, self.end // self.lanes)
+        blocks = np.arange(self.blocks)[:, None] * (self.block // self.lanes)
+        return Steps.of(count, np.arange(count), (blocks + kept).ravel())
 
     @property
     def resources(self) -> Resources:

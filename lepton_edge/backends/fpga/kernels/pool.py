@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga.kernels.base import (
     Call,
@@ -20,6 +22,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     memory,
     typed,
 )
+from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array
 
 
@@ -75,11 +78,21 @@ class Pool(Kernel):
         """See Kernel."""
         return self.inputs[0].words
 
-    def produced(self, consumed: Array) -> Array:
+    @property
+    def latency(self) -> int:
         """See Kernel."""
-        if self.is_global:
-            return (consumed >= self.inputs[0].words) * self.outputs[0].words
-        return consumed // self.taps
+        return 3 if self.is_global else 2
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: a global pool writes as the last pixel comes."""
+        words = self.inputs[0].words
+        writes = (
+            np.arange(words - self.channels // self.pe, words)
+            if self.is_global
+            else np.arange(self.taps, words + 1, self.taps) - 1
+        )
+        return Steps.of(words, np.arange(words), writes)
 
     @property
     def resources(self) -> Resources:

@@ -122,6 +122,14 @@ class Requantize(ChannelMap):
         return Elem(min(64, bits_for_range(-bound, bound)))
 
     @property
+    def latency(self) -> int:
+        """See Kernel: a stage of adders for each halving of the partial products and the addend."""
+        factor = Elem.for_values(self.multiplier).bits
+        partial = -(-self.x.bits // 25) * -(-factor // 18)
+        is_even = self.rounding is Rounding.HALF_EVEN and self.shift > 0
+        return 5 + partial.bit_length() + is_even
+
+    @property
     def resources(self) -> Resources:
         """See Kernel: multipliers beyond 25 x 18 bits take several DSP blocks."""
         factor = Elem.for_values(self.multiplier).bits
@@ -221,7 +229,7 @@ class Threshold(ChannelMap):
     @property
     def latency(self) -> int:
         """See Kernel."""
-        return 4 + 2 * self.levels.bit_length()
+        return 5 if self.levels <= PARALLEL_LEVELS else 3 * self.levels.bit_length() + 2
 
     @property
     def resources(self) -> Resources:
@@ -310,6 +318,11 @@ class Lookup(ChannelMap):
     def entries(self) -> int:
         """Entries of a channel's table."""
         return int(self.table.shape[1])
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return 4
 
     @property
     def resources(self) -> Resources:

@@ -24,6 +24,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     memory,
     typed,
 )
+from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array
 
 
@@ -68,6 +69,17 @@ class ArgMax(Kernel):
         """See Kernel."""
         for lanes in divisors(self.channels):
             yield replace(self, lanes=lanes)
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return 2 + (self.lanes - 1).bit_length()
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel."""
+        words, groups = self.inputs[0].words, self.channels // self.lanes
+        return Steps.of(words, np.arange(words), np.arange(groups, words + 1, groups) - 1)
 
     @property
     def resources(self) -> Resources:
@@ -146,19 +158,15 @@ class Softmax(Kernel):
             yield replace(self, lanes=lanes)
 
     @property
-    def cycles(self) -> int:
-        """See Kernel: read, sum and write a pixel, one after the other."""
-        return 3 * self.inputs[0].words
-
-    @property
     def latency(self) -> int:
-        """See Kernel: a 64-bit division, a bit a cycle."""
-        return 2 * self.channels // self.lanes + 70
+        """See Kernel: the largest, the sum and a bit of the quotient a cycle, one after another."""
+        groups, quotient = self.channels // self.lanes, self.ratio[0] // self.ratio[1] + 1
+        return 2 * groups + 11 + 2 * (self.lanes - 1).bit_length() + quotient.bit_length()
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel."""
+    def needed(self, index: int) -> Array:
+        """See Kernel: the C++ reads a whole pixel before it writes."""
         groups = self.channels // self.lanes
-        return consumed // groups * groups
+        return (np.arange(self.outputs[0].words) // groups + 1) * groups
 
     @property
     def resources(self) -> Resources:

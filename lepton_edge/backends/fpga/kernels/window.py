@@ -22,6 +22,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     memory,
     text_shape,
 )
+from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.ops.linear import windows
 from lepton_edge.ir.types import Array
 
@@ -94,6 +95,10 @@ class SlidingWindow(Pixels):
         dilations: along H, W.
         is_channelwise: order taps within channel groups (depthwise, pool) instead of channels
             within taps (matrix-vector unit).
+        extra: words of line buffer beyond those that a frame needs, to read ahead into the next.
+        word_taps: neighbouring taps in an output word, a divisor of the taps; more than one only
+            where a word holds all channels, and not channelwise. Such windows have a line memory
+            of whole rows and registers for a window instead of the circular buffer.
     """
 
     kind: ClassVar[str] = "sliding_window"
@@ -101,6 +106,27 @@ class SlidingWindow(Pixels):
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)
     is_channelwise: bool = False
+    extra: int = 0
+    word_taps: int = 1
+
+    @property
+    def folding(self) -> dict[str, int]:
+        """See Kernel."""
+        lanes = {"lanes": self.lanes}
+        return lanes if self.is_channelwise else {**lanes, "taps": self.word_taps}
+
+    def foldings(self) -> Iterator[Kernel]:
+        """See Kernel: taps at once are a row of the kernel, or all of it."""
+        for lanes in divisors(self.channels):
+            yield replace(self, lanes=lanes, word_taps=1)
+        if not self.is_channelwise:
+            for taps in sorted({self.kernel[1], self.taps} - {1}):
+                yield replace(self, lanes=self.channels, word_taps=taps)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a word holds several taps."""
+        return self.word_taps > 1
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -127,39 +153,107 @@ class SlidingWindow(Pixels):
     def outputs(self) -> tuple[Port, ...]:
         """See Kernel."""
         count = self.out_size[0] * self.out_size[1] * self.taps * self.channels
-        return (Port(self.x, count, self.lanes),)
+        return (Port(self.x, count, self.lanes * self.word_taps),)
+
+    @property
+    def _starts(self) -> Array:
+        """The word of the frame that each window starts with, and the next frame's first."""
+        (out_h, out_w), pixel = self.out_size, self.groups
+        rows = np.arange(out_h)[:, None] * self.strides[0] * self.width * pixel
+        starts = (rows + np.arange(out_w) * self.strides[1] * pixel).ravel()
+        return np.append(starts, self.inputs[0].words)
+
+    @property
+    def span(self) -> int:
+        """Words from a window's first to its last."""
+        return ((self.extent[0] - 1) * self.width + self.extent[1]) * self.groups
+
+    @property
+    def depth(self) -> int:
+        """Words of the line buffer (hls/rtl/lepton_window.sv)."""
+        (out_h, out_w), pixel = self.out_size, self.groups
+        next_column = self.strides[1] * pixel
+        next_row = self.strides[0] * self.width * pixel - (out_w - 1) * next_column
+        advance = max(next_row, next_column) if out_h > 1 else next_column
+        return self.span + advance + next_column + 2 + self.extra
 
     @property
     def cycles(self) -> int:
-        """See Kernel: the first rows fill the buffer; then writing, or reading, sets the pace."""
-        settle = 8 if self.out_size[1] * self.groups < 8 else 0
-        fill = self.extent[0] * self.width * self.groups + settle
-        write = self.out_size[1] * self.taps * self.groups
-        read = self.strides[0] * self.width * self.groups
-        return fill + self.out_size[0] * (max(write, read) + settle)
+        """See Kernel: windows go out and words come in side by side.
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel: a row of windows starts once all its pixels have come.
+        That takes a line buffer that is deep enough (``extra``) to hold what the next frame's
+        first window needs while the last window of this one goes out. Several taps at once take a
+        cycle a pixel, and instead of it the words of a window where a pixel completes one.
+        """
+        if self.is_wide:
+            windows = self.out_size[0] * self.out_size[1]
+            return self.height * self.width + windows * (self.taps // self.word_taps - 1)
+        return max(p.words for p in (*self.inputs, *self.outputs))
+
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        if self.is_wide:
+            return 2 if self.word_taps == self.taps else 3
+        return 4
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: a window starts once all of it is there, and frees what it is done with."""
+        if self.is_wide:
+            return self._wide_steps()
+        starts, window = self._starts, self.taps * self.groups
+        count = window * (len(starts) - 1)
+        words = np.arange(self.inputs[0].words)
+        # The window that needs a word is the first to reach it; its place is free with the last
+        # word of the window before the first that starts beyond it.
+        reads = window * np.searchsorted(starts + self.span, words, side="right")
+        frees = window * np.searchsorted(starts, words, side="right") - 1
+        writes = np.arange(count)
+        return Steps(count, (np.minimum(reads, count),), writes, (frees,), (self.depth,))
+
+    def _wide_steps(self) -> Steps:
+        """Return the steps of a window whose registers rest while its words go out."""
+        pieces = self.taps // self.word_taps
+        ends = self._starts[:-1] + self.span - 1  # the pixel that completes each window
+        pixels = np.arange(self.height * self.width)
+        taken = pixels + (pieces - 1) * np.searchsorted(ends, pixels, side="left")
+        writes = (taken[ends][:, None] + np.arange(pieces)).ravel()
+        return Steps.of(self.cycles, taken, writes)
+
+    def needed(self, index: int) -> Array:
+        """See Kernel: in C++ a row of windows starts once all its pixels have come.
 
         Each word of the row then goes out in the same step in which a word of the next row's
         pixels comes in, as long as there are any.
         """
+        if self.is_wide:
+            return super().needed(index)
+        consumed = np.arange(self.inputs[0].words + 1)
         (out_h, out_w), row_words = self.out_size, self.width * self.groups
         fill, step = self.extent[0] * row_words, self.strides[0] * row_words
         out_row = out_w * self.taps * self.groups
-        beyond = np.asarray(consumed) - fill
+        beyond = consumed - fill
         row = np.clip(beyond // step, 0, out_h - 1)
         read = beyond - row * step
         rest = self.height * row_words - fill - (out_h - 1) * step
         to_read = np.where(row == out_h - 1, rest, step)
         written = np.where(read >= to_read, out_row, np.minimum(read, out_row))
-        return np.where(beyond < 0, 0, row * out_row + written)
+        produced = np.where(beyond < 0, 0, row * out_row + written)
+        return np.searchsorted(produced, np.arange(1, self.outputs[0].words + 1), side="left")
 
     @property
     def resources(self) -> Resources:
         """See Kernel."""
-        rows = self.extent[0] + (self.strides[0] if self.out_size[0] > 1 else 0)
-        buffer = memory(self.lanes * self.x.bits, rows * self.width * self.groups, ports=2)
+        if self.is_wide:
+            pixel, (reach_h, reach_w) = self.lanes * self.x.bits, self.extent
+            lines = memory((reach_h - 1) * pixel, self.width, ports=2)
+            registers = pixel * (self.kernel[0] * (reach_w - 1) + reach_h + 2)
+            word = self.outputs[0].width if self.word_taps < self.taps else 0
+            mux = word * self.taps // self.word_taps // 2
+            states = control(self.inputs[0].words)
+            return lines + states + Resources(lut=mux + 40, ff=registers + word + 40)
+        buffer = memory(self.lanes * self.x.bits, self.depth, ports=2)
         return buffer + control(self.outputs[0].words) + Resources(lut=80, ff=60)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
@@ -174,21 +268,28 @@ class SlidingWindow(Pixels):
     @property
     def call(self) -> Call:
         """See Kernel."""
-        name = "sliding_window_channelwise" if self.is_channelwise else "sliding_window"
         geometry = (*self.kernel, *self.strides, *self.dilations)
+        if self.is_wide:
+            shape = (self.x.c_type, self.channels, self.height, self.width)
+            return Call("window.hpp", "sliding_window_taps", (*shape, *geometry, self.word_taps))
+        name = "sliding_window_channelwise" if self.is_channelwise else "sliding_window"
         return Call("window.hpp", name, (*self.shape_arguments, *geometry))
 
     @property
     def module(self) -> Module:
         """See Kernel."""
-        parameters = {**self.shape_parameters, "IS_CHANNELWISE": int(self.is_channelwise)}
+        order = {"IS_CHANNELWISE": int(self.is_channelwise), "EXTRA": self.extra}
+        parameters = {
+            **self.shape_parameters,
+            **({"TAPS": self.word_taps} if self.is_wide else order),
+        }
         for name, (along_h, along_w) in (
             ("KERNEL", self.kernel),
             ("STRIDE", self.strides),
             ("DILATION", self.dilations),
         ):
             parameters |= {f"{name}_H": along_h, f"{name}_W": along_w}
-        return Module("lepton_window", parameters)
+        return Module("lepton_window_taps" if self.is_wide else "lepton_window", parameters)
 
     @property
     def summary(self) -> str:
@@ -224,14 +325,28 @@ class Padding(Pixels):
         """See Kernel."""
         return (Port(self.x, self.out_size[0] * self.out_size[1] * self.channels, self.lanes),)
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel: everything up to the next real pixel follows at once."""
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: the border above a frame waits for the frame's first word."""
+        top, left, _, _ = self.pads
+        row_words = self.out_size[1] * self.groups
+        rows = (np.arange(self.height)[:, None] + top) * row_words
+        taken = (rows + left * self.groups + np.arange(self.width * self.groups)).ravel()
+        needed = taken.copy()
+        needed[0] = 0
+        count = self.outputs[0].words
+        return Steps(count, (needed,), np.arange(count), (taken,), (0,))
+
+    def needed(self, index: int) -> Array:
+        """See Kernel: the C++ writes everything up to the next real pixel at once."""
+        consumed = np.arange(self.inputs[0].words + 1)
         top, left, _, _ = self.pads
         rows, rest = np.divmod(consumed, self.width * self.groups)
         row_words = self.out_size[1] * self.groups
         ahead = (rows + top) * row_words + left * self.groups + rest
         total = self.outputs[0].words
-        return np.where(consumed >= self.inputs[0].words, total, np.minimum(ahead, total))
+        produced = np.where(consumed >= self.inputs[0].words, total, np.minimum(ahead, total))
+        return np.searchsorted(produced, np.arange(1, total + 1), side="left")
 
     @property
     def resources(self) -> Resources:
@@ -291,14 +406,20 @@ class Stretch(Pixels):
         """See Kernel."""
         return (Port(self.x, self.out_size[0] * self.out_size[1] * self.channels, self.lanes),)
 
-    def produced(self, consumed: Array) -> Array:
-        """See Kernel: everything up to the next pixel that is read follows at once."""
-        row, rest = np.divmod(consumed, self.width * self.groups)
-        column, group = np.divmod(rest, self.groups)
+    @property
+    def latency(self) -> int:
+        """See Kernel."""
+        return 3 if self.fill is None else 1
+
+    @property
+    def steps(self) -> Steps:
+        """See Kernel: a word is taken as it first goes out."""
         row_words = self.out_size[1] * self.groups
-        ahead = row * self.factors[0] * row_words + column * self.factors[1] * self.groups + group
-        produced: Array = np.minimum(ahead, self.outputs[0].words)
-        return produced
+        rows = np.arange(self.height)[:, None, None] * self.factors[0] * row_words
+        columns = np.arange(self.width)[:, None] * self.factors[1] * self.groups
+        taken = (rows + columns + np.arange(self.groups)).ravel()
+        count = self.outputs[0].words
+        return Steps.of(count, taken, np.arange(count))
 
     @property
     def resources(self) -> Resources:

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "../src/small.hpp"
+#include "../src/tiny.hpp"
 
 namespace {
 
@@ -90,7 +90,7 @@ extern "C" int lepton_csim(const void* const* inputs, void* const* outputs, unsi
             const unsigned burst = frames - done < at_once ? frames - done : at_once;
             send_0(image_in0, inputs[0], done, burst);
             send_1(side_in1, inputs[1], done, burst);
-            ::small(image_in0, side_in1, lookup_out0, best_out1, burst, *design_id);
+            ::tiny(image_in0, side_in1, lookup_out0, best_out1, burst, *design_id);
             receive_0(lookup_out0, outputs[0], done, burst);
             receive_1(best_out1, outputs[1], done, burst);
             done += burst;

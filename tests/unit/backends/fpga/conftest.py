@@ -13,13 +13,16 @@ from lepton_edge.backends.fpga.dataflow import Dataflow
 from lepton_edge.backends.fpga.folding import Goal, plan
 from lepton_edge.backends.fpga.hls_text import HlsOptions, port_dtype, project_files
 from lepton_edge.backends.fpga.lower import lower_dataflow
+from lepton_edge.backends.fpga.rtl_text import rtl_project
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph, GraphBuilder
 from lepton_edge.ir.op import Op
-from lepton_edge.ir.ops import linear, pool, quantized, shape
+from lepton_edge.ir.ops import linear, pool, quantized, select, shape
 from lepton_edge.ir.types import Array, Int, QuantType, TensorType
 from lepton_edge.runtime.csim import CSimulation, PortSpec
+from lepton_edge.runtime.rtlsim import RtlRun, RtlSimulation
 from lepton_edge.toolchain.gxx import build_library
+from lepton_edge.toolchain.verilator import build_simulation
 
 PLENTY = Resources(lut=200_000, ff=400_000, dsp=2_000, bram36=1_000, uram=0)
 DESIGN_ID = 0x1EAF_C0DE
@@ -87,6 +90,29 @@ class Net:
 
     def dataflow(self, *outputs: str) -> Dataflow:
         return lower_dataflow(self.graph(*outputs))
+
+
+def small_graph() -> Graph:
+    """Two inputs, two outputs, a residual, and kernels of every kind of table."""
+    n = Net("tiny")
+    x = n.input(4, 4, 2, name="image")
+    y = n.input(2, name="side")
+    a = n.layer("block/conv", x, 2)
+    s = n.add("block/add", a, x)
+    d = n.requantize("depthwise_q", n.conv("depthwise", s, 2, groups=2))
+    p = n.global_sum("pool", d)
+    thresholds = n.builder.constant(np.arange(-6, 0).reshape(2, 3) * 7 + 40, Int(64), "t")
+    ones = n.builder.constant(np.ones(1, np.int64), Int(64), "one")
+    q = n.emit("levels", quantized.Threshold(QuantType(2, False, (0.5,)), 0), p, thresholds, ones)
+    table = n.builder.constant(np.arange(4).reshape(1, 4) * 5, Int(8), "table")
+    u = n.emit("lookup", quantized.Lookup(QuantType(8, True, (0.5,))), q, table)
+    fc = n.dense("fc", y, 3)
+    return n.graph(u, n.emit("best", select.ArgMax(1), fc))
+
+
+@pytest.fixture
+def small() -> Graph:
+    return small_graph()
 
 
 @pytest.fixture(scope="session")
@@ -162,12 +188,14 @@ def check_in_csim(
             root, (f"src/{planned.name}.cpp", "sim/csim.cpp"), ("sim", "include")
         )
         inputs = [
-            PortSpec(p, v, port_dtype(planned.reader[p][1]).str, planned.reader[p][1].elements)
+            PortSpec(p, v, port_dtype(port).str, port.elements, port.lanes)
             for p, v in zip(planned.ports_in, graph.inputs, strict=True)
+            for _, port in [planned.reader[p]]
         ]
         outputs = [
-            PortSpec(p, v, port_dtype(planned.writer[p][1]).str, planned.writer[p][1].elements)
+            PortSpec(p, v, port_dtype(port).str, port.elements, port.lanes)
             for p, v in zip(planned.ports_out, graph.outputs, strict=True)
+            for _, port in [planned.writer[p]]
         ]
         found = CSimulation(library, inputs, outputs, DESIGN_ID).run(arrays)
         for port, value in zip(planned.ports_out, graph.outputs, strict=True):
@@ -181,3 +209,48 @@ def check_in_csim(
 
 FAST_FLAGS = ("-std=c++14", "-O0", "-fPIC", "-shared", "-Wno-unknown-pragmas")
 """Small networks spend their time in the compiler."""
+
+
+@pytest.fixture
+def planned(small: Graph) -> Dataflow:
+    return plan(lower_dataflow(small), PLENTY, Goal(cycles=400))
+
+
+@pytest.fixture
+def simulate_rtl(tmp_path: Path) -> Callable[..., RtlRun]:
+    """Give a function that builds a planned network and runs random frames in RTL, back to back.
+
+    What comes out is compared with the dataflow level.
+    """
+
+    def simulate(planned: Dataflow, frames: int) -> RtlRun:
+        project = rtl_project(planned, DESIGN_ID)
+        for path, text in project.files.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+        sources = sorted(path for path in project.files if path.endswith(".sv"))
+        library = build_simulation(tmp_path, project.top, sources, ["sim/bridge.cpp"], ["sim"])
+        inputs, outputs = (
+            [
+                PortSpec(name, name, port_dtype(port).str, port.elements, port.lanes)
+                for name in names
+                for _, port in [ends[name]]
+            ]
+            for names, ends in (
+                (planned.ports_in, planned.reader),
+                (planned.ports_out, planned.writer),
+            )
+        )
+        rng = np.random.default_rng(5)
+        arrays = {
+            name: rng.integers(port.elem.lowest, port.elem.highest + 1, (frames, port.elements))
+            for name in planned.ports_in
+            for _, port in [planned.reader[name]]
+        }
+        wanted = planned.evaluate(arrays)
+        run = RtlSimulation(library, tmp_path, inputs, outputs, DESIGN_ID).run_back_to_back(arrays)
+        for name in planned.ports_out:
+            np.testing.assert_array_equal(run.outputs[name], wanted[name])
+        return run
+
+    return simulate

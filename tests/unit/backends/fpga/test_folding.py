@@ -17,7 +17,7 @@ from lepton_edge.backends.fpga.folding import DSP_PRICE, Goal, budget_of, plan, 
 from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.plumbing import Fork
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
-from lepton_edge.backends.fpga.schedule import fifo_depths, latency_cycles
+from lepton_edge.backends.fpga.schedule import latency_cycles, sized
 from lepton_edge.errors import ConfigError, DoesNotFitError, UnknownNameError
 
 # -- networks small enough to try everything ------------------------------------------------------
@@ -67,7 +67,7 @@ def everything(flow: Dataflow) -> Iterator[Dataflow]:
             return replace(actor.kernel, lanes=kernels[reader.name].inputs[0].lanes)
 
         connected = connect(flow.with_kernels(kernel))
-        yield replace(connected, depths=fifo_depths(connected))
+        yield sized(connected)
 
 
 def random_budgets(board, count: int) -> Iterator[Resources]:
@@ -233,7 +233,8 @@ def test_pins_are_obeyed(net, plenty) -> None:
     planned = plan(conv(net), plenty, Goal(), {"c": {"pe": 2, "simd": 3, "dsp": 0, "lanes": 1}})
     foldings = {a.name: a.kernel.folding for a in planned.actors if a.layer == "c"}
     assert foldings["c"] == {"pe": 2, "simd": 3, "dsp": 0}
-    assert foldings["c_pad"] == foldings["c_window"] == {"lanes": 1}
+    assert foldings["c_pad"] == {"lanes": 1}
+    assert foldings["c_window"] == {"lanes": 1, "taps": 1}
 
 
 def test_a_pin_on_a_layer_whose_output_is_forked(net, plenty) -> None:

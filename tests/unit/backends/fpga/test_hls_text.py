@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
-from lepton_edge.backends.fpga.folding import Goal, plan
+from lepton_edge.backends.fpga.dataflow import Actor
 from lepton_edge.backends.fpga.hls_text import (
     HlsOptions,
     _layer_header,
@@ -22,43 +21,17 @@ from lepton_edge.backends.fpga.hls_text import (
 )
 from lepton_edge.backends.fpga.kernels.base import Elem, Port
 from lepton_edge.backends.fpga.kernels.requantize import Lookup
-from lepton_edge.backends.fpga.lower import lower_dataflow
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph
-from lepton_edge.ir.ops import quantized, select
-from lepton_edge.ir.types import Int, QuantType
 
 STRICT = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas")
 SIM = ("-Isim", "-Iinclude")
 
 
-def small(net) -> Graph:
-    """Two inputs, two outputs, a residual, and kernels of every kind of table."""
-    n = net("small")
-    x = n.input(4, 4, 2, name="image")
-    y = n.input(2, name="side")
-    a = n.layer("block/conv", x, 2)
-    s = n.add("block/add", a, x)
-    d = n.requantize("depthwise_q", n.conv("depthwise", s, 2, groups=2))
-    p = n.global_sum("pool", d)
-    thresholds = n.builder.constant(np.arange(-6, 0).reshape(2, 3) * 7 + 40, Int(64), "t")
-    ones = n.builder.constant(np.ones(1, np.int64), Int(64), "one")
-    q = n.emit("levels", quantized.Threshold(QuantType(2, False, (0.5,)), 0), p, thresholds, ones)
-    table = n.builder.constant(np.arange(4).reshape(1, 4) * 5, Int(8), "table")
-    u = n.emit("lookup", quantized.Lookup(QuantType(8, True, (0.5,))), q, table)
-    fc = n.dense("fc", y, 3)
-    return n.graph(u, n.emit("best", select.ArgMax(1), fc))
-
-
 @pytest.fixture
-def planned(net, plenty) -> Dataflow:
-    return plan(lower_dataflow(small(net)), plenty, Goal(cycles=400))
-
-
-@pytest.fixture
-def project(net, planned, write_project, options) -> Path:
+def project(small: Graph, planned, write_project, options) -> Path:
     """Give the written project, with golden vectors of four frames."""
-    graph = small(net)
+    graph = small
     rng = np.random.default_rng(3)
     arrays = {
         v: rng.integers(0, 16, (4, *graph.types[v].shape[1:])).astype(np.uint8)
@@ -100,8 +73,8 @@ def test_golden_project(planned, options, golden) -> None:
         p: t for p, t in files.items() if not p.startswith(("include/", "sim/ap", "sim/hls"))
     }
     assert sorted(p for p in generated if "/layers/" not in p) == [
-        "README.md", "run_hls.tcl", "sim/csim.cpp", "src/small.cpp", "src/small.hpp",
-        "testbench/small_tb.cpp",
+        "README.md", "run_hls.tcl", "sim/csim.cpp", "src/tiny.cpp", "src/tiny.hpp",
+        "testbench/tiny_tb.cpp",
     ]  # fmt: skip
     for path, text in generated.items():
         golden(f"hls/{path}", text)
@@ -144,7 +117,7 @@ def _resolved(path: Path) -> tuple[str, ...]:
 def test_every_layer_with_constants_is_included(planned, options) -> None:
     files = project_files(planned, options)
     headers = {p.removeprefix("src/") for p in files if p.startswith("src/layers/")}
-    assert headers == set(re.findall(r'#include "(layers/[^"]+)"', files["src/small.cpp"]))
+    assert headers == set(re.findall(r'#include "(layers/[^"]+)"', files["src/tiny.cpp"]))
     assert len(headers) >= 8
 
 
@@ -243,7 +216,7 @@ def test_tcl_runs_the_wanted_steps(project: Path, steps: list[str], run: list[st
     assert done.returncode == 0, done.stderr
     calls = done.stdout.splitlines()
     assert [c.split()[0] for c in calls if c.split()[0].endswith("_design")] == run
-    assert "set_top small" in calls
+    assert "set_top tiny" in calls
     assert "create_clock -period 10.000 -name default" in calls
     for added in (c.split() for c in calls if c.startswith("add_files")):
         assert (project / next(w for w in added[1:] if not w.startswith("-"))).is_file()

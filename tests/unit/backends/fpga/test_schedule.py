@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,9 +11,11 @@ import pytest
 from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Dataflow, connect
 from lepton_edge.backends.fpga.folding import Goal, plan
-from lepton_edge.backends.fpga.schedule import SLACK, fifo_depths, latency_cycles
+from lepton_edge.backends.fpga.hls_depths import SLACK, hls_depths
+from lepton_edge.backends.fpga.schedule import latency_cycles, sized
 from lepton_edge.ir.ops import pool, quantized, shape
 from tests.hwsim.kernel_samples import events
+from tests.hwsim.rtl import harness
 
 FRAMES = 3
 
@@ -136,38 +137,39 @@ def planned_ways(net, make, plenty: Resources) -> list[Dataflow]:
     n, output = make(net)
     lowered = n.dataflow(output)
     smallest = connect(lowered)
-    slow = replace(smallest, depths=fifo_depths(smallest))
+    slow = sized(smallest)
     fast = plan(lowered, plenty, Goal())
     between = plan(lowered, plenty, Goal(cycles=(slow.cycles + fast.cycles) // 2))
     return [slow, between, fast]
 
 
+def hls_depth(planned: Dataflow, slack: int = 0) -> Callable[[str], int]:
+    """Return the depths of the C++ form, and no more than it needs."""
+    depths = hls_depths(planned)
+    return lambda stream: max(depths.get(stream, 0) - slack, MIN_DEPTH)
+
+
 @every_network
-def test_no_deadlock_with_the_planned_depths(net, make, plenty) -> None:
+def test_no_deadlock_of_the_cpp_form(net, make, plenty) -> None:
     for planned in planned_ways(net, make, plenty):
         for seed in range(3):
-            assert stuck(planned, planned.depth, seed) == []
+            assert stuck(planned, hls_depth(planned), seed) == []
 
 
 @every_network
 def test_the_slack_is_not_what_prevents_deadlock(net, make, plenty) -> None:
     for planned in planned_ways(net, make, plenty):
-        assert stuck(planned, lambda s, p=planned: max(p.depth(s) - SLACK, MIN_DEPTH)) == []
+        assert stuck(planned, hls_depth(planned, SLACK)) == []
 
 
 @pytest.mark.parametrize("make", [residual, squeeze, up_and_down], ids=lambda m: m.__name__)
 def test_too_small_a_fifo_deadlocks(net, make, plenty) -> None:
     """The execution above does find deadlocks: here the branch that waits has no room."""
     slow, *_ = planned_ways(net, make, plenty)
-    deep = max(slow.depths, key=slow.depth)
-    assert slow.depth(deep) > MIN_DEPTH + SLACK
-    assert deep in stuck(slow, lambda s: MIN_DEPTH if s == deep else slow.depth(s))
-
-
-def test_streams_without_a_meeting_are_shallow(net, plenty) -> None:
-    n = net()
-    planned = plan(n.dataflow(n.layer("b", n.layer("a", n.input(6, 6, 2), 4), 4)), plenty, Goal())
-    assert {planned.depth(s) for s in planned.streams} == {MIN_DEPTH}
+    depth = hls_depth(slow)
+    deep = max(slow.streams, key=depth)
+    assert depth(deep) > MIN_DEPTH + SLACK
+    assert deep in stuck(slow, lambda s: MIN_DEPTH if s == deep else depth(s))
 
 
 def test_depths_are_not_much_more_than_needed(net, plenty) -> None:
@@ -175,9 +177,9 @@ def test_depths_are_not_much_more_than_needed(net, plenty) -> None:
     n = net()
     x = n.input(32, 8, 2)
     planned = plan(n.dataflow(n.add("sum", n.layer("c", x, 2), x)), plenty, Goal())
-    skip = next(s for s in planned.depths if "fork" in s)
-    row = 8 * 2 // planned.reader[skip][1].lanes
-    assert row < planned.depth(skip) <= 4 * row + SLACK
+    bits = sum(planned.depth(s) * planned.writer[s][1].width for s in planned.depths if "fork" in s)
+    row = 8 * 2 * 4
+    assert row < bits <= 6 * row
 
 
 # -- latency --------------------------------------------------------------------------------------
@@ -216,3 +218,24 @@ def test_more_parallel_is_not_slower(net, plenty) -> None:
     lowered = n.dataflow(n.layer("b", n.layer("a", n.input(6, 6, 4), 4), 4))
     fast, slow = plan(lowered, plenty, Goal()), connect(lowered)
     assert latency_cycles(fast) < latency_cycles(slow)
+
+
+# -- against the hardware -------------------------------------------------------------------------
+
+IN_RTL = {
+    "residual": residual,
+    "squeeze": squeeze,
+    "strided": strided,
+    "up_and_down": up_and_down,
+}
+
+
+@harness.needs_simulator
+@pytest.mark.parametrize("name", IN_RTL)
+def test_rtl_takes_the_planned_cycles(net, name: str, plenty, simulate_rtl) -> None:
+    """Frames back to back come at the planned rate, and the first one with the planned latency."""
+    n, output = IN_RTL[name](net)
+    planned = plan(n.dataflow(output), plenty, Goal(cycles=300))
+    run = simulate_rtl(planned, frames=12)
+    assert run.cycles_per_frame == pytest.approx(planned.cycles, rel=0.01, abs=4)
+    assert run.latency_cycles == pytest.approx(latency_cycles(planned), rel=0.01, abs=2)

@@ -1,14 +1,18 @@
 // Drives a Verilated design whose ports are ready/valid streams, from plain arrays.
 //
-// The generated glue names the design's ports in a table of `Stream`s and includes this file last.
-// One clock `clk`, synchronous reset `rst`; a word is in its array as little-endian 32-bit pieces.
+// The generated bridge includes the model's header first, then this file, and names the design's ports in a `Pins`
+// and a table of `Stream`s. A word is in its array as little-endian 32-bit pieces.
 #pragma once
 
 #include <verilated.h>
+#if VM_TRACE_VCD
+#include <verilated_vcd_c.h>
+#endif
 
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -33,6 +37,12 @@ template <std::size_t N> void get(const VlWide<N>& port, std::uint32_t* word) {
     for (std::size_t i = 0; i < N; ++i) word[i] = port[i];
 }
 
+/// Clock and reset: `reset` is told whether the design is to be held in reset, whatever the pin's polarity.
+template <typename MODEL> struct Pins {
+    void (*clock)(MODEL&, bool);
+    void (*reset)(MODEL&, bool);
+};
+
 template <typename MODEL> struct Stream {
     const char* name;
     bool is_input;
@@ -54,7 +64,7 @@ struct Random {
     }
 };
 
-/// What `run` is asked for; the arrays have an entry a stream. Mirrored by harness.py.
+/// What `run` is asked for; the arrays have an entry a stream. Mirrored by lepton_edge/runtime/verilated.py.
 struct Job {
     std::uint32_t** words;        // inputs: to send; outputs: received
     const std::int64_t* counts;   // words to send, or to expect; -1: take none
@@ -71,28 +81,64 @@ struct Job {
 
 template <typename MODEL> class Driver {
    public:
-    explicit Driver(const std::vector<Stream<MODEL>>& streams) : model_(&context_, ""), streams_(streams) {
+    Driver(const Pins<MODEL>& pins, const std::vector<Stream<MODEL>>& streams)
+        : model_(&context_, ""), pins_(pins), streams_(streams) {
         reset();
     }
-    ~Driver() { model_.final(); }
+    ~Driver() {
+        trace(nullptr);
+        model_.final();
+    }
+    Driver(const Driver&) = delete;
+    Driver& operator=(const Driver&) = delete;
 
     MODEL& model() { return model_; }
 
     void clock() {
-        model_.clk = 1;
+        pins_.clock(model_, true);
         model_.eval();
-        model_.clk = 0;
+        record();
+        pins_.clock(model_, false);
+    }
+
+    /// Lets the outputs follow the inputs, without a clock edge.
+    void settle() {
+        model_.eval();
+        record();
     }
 
     void reset() {
         for (const auto& s : streams_) s.put_flag(model_, false);
-        model_.rst = 1;
+        pins_.reset(model_, true);
         for (int i = 0; i < 4; ++i) {
-            model_.eval();
+            settle();
             clock();
         }
-        model_.rst = 0;
-        model_.eval();
+        pins_.reset(model_, false);
+        // A design may take its reset in by a register.
+        for (int i = 0; i < 2; ++i) {
+            settle();
+            clock();
+        }
+        settle();
+    }
+
+    /// Writes waveforms of the top's own signals (its streams) to `path` from now on; nullptr ends it. All depths would
+    /// be some 100 KB a cycle. Returns whether this build can.
+    bool trace(const char* path) {
+#if VM_TRACE_VCD
+        if (tracer_) tracer_->close();
+        tracer_.reset();
+        if (path == nullptr) return true;
+        context_.traceEverOn(true);
+        tracer_.reset(new VerilatedVcdC);
+        model_.trace(tracer_.get(), 99);
+        tracer_->dumpvars(1, model_.modelName() + 1);  // without Verilator's "V"
+        tracer_->open(path);
+        return tracer_->isOpen();
+#else
+        return path == nullptr;
+#endif
     }
 
     /// Returns the cycles that passed until the last transfer.
@@ -151,7 +197,7 @@ template <typename MODEL> class Driver {
                 }
             }
             for (std::size_t i = 0; i < n; ++i) streams_[i].put_flag(model_, flags[i]);
-            model_.eval();
+            settle();
             for (std::size_t i = 0; i < n; ++i) {
                 const Stream<MODEL>& s = streams_[i];
                 const bool other = s.get_flag(model_);
@@ -189,21 +235,85 @@ template <typename MODEL> class Driver {
             clock();
         }
         for (const auto& s : streams_) s.put_flag(model_, false);
-        model_.eval();
+        settle();
         std::snprintf(job.message, static_cast<std::size_t>(job.message_size), "%s", trouble.c_str());
         return last_transfer + 1;
     }
 
    private:
+    void record() {
+#if VM_TRACE_VCD
+        context_.timeInc(1);
+        if (tracer_) tracer_->dump(context_.time());
+#endif
+    }
+
     static void trim(std::vector<std::uint32_t>& word, unsigned bits) {
         if (bits % 32 != 0) word.back() &= (1u << (bits % 32)) - 1;
     }
 
     VerilatedContext context_;
     MODEL model_;
+    Pins<MODEL> pins_;
     const std::vector<Stream<MODEL>>& streams_;
+#if VM_TRACE_VCD
+    std::unique_ptr<VerilatedVcdC> tracer_;
+#endif
     std::vector<char> flags_, opposite_;
     std::vector<std::uint32_t> word_;
+};
+
+/// The AXI-Lite registers of a generated top, which are named as Vitis HLS names them.
+template <typename MODEL> class Registers {
+   public:
+    explicit Registers(Driver<MODEL>& driver) : driver_(driver), model_(driver.model()) {}
+
+    /// Returns whether the design answered.
+    bool write(std::uint32_t address, std::uint32_t value) {
+        model_.s_axi_control_AWADDR = address;
+        model_.s_axi_control_WDATA = value;
+        model_.s_axi_control_WSTRB = 15;
+        model_.s_axi_control_AWVALID = model_.s_axi_control_WVALID = model_.s_axi_control_BREADY = 1;
+        for (int cycle = 0; cycle < PATIENCE; ++cycle) {
+            driver_.settle();
+            const bool is_address = model_.s_axi_control_AWVALID && model_.s_axi_control_AWREADY;
+            const bool is_data = model_.s_axi_control_WVALID && model_.s_axi_control_WREADY;
+            const bool is_done = model_.s_axi_control_BVALID;
+            driver_.clock();
+            if (is_address) model_.s_axi_control_AWVALID = 0;
+            if (is_data) model_.s_axi_control_WVALID = 0;
+            if (is_done) {
+                model_.s_axi_control_BREADY = 0;
+                driver_.settle();
+                return true;
+            }
+        }
+        return false;
+    }
+
+    bool read(std::uint32_t address, std::uint32_t& value) {
+        model_.s_axi_control_ARADDR = address;
+        model_.s_axi_control_ARVALID = model_.s_axi_control_RREADY = 1;
+        for (int cycle = 0; cycle < PATIENCE; ++cycle) {
+            driver_.settle();
+            const bool is_address = model_.s_axi_control_ARVALID && model_.s_axi_control_ARREADY;
+            const bool is_done = model_.s_axi_control_RVALID;
+            value = model_.s_axi_control_RDATA;
+            driver_.clock();
+            if (is_address) model_.s_axi_control_ARVALID = 0;
+            if (is_done) {
+                model_.s_axi_control_RREADY = 0;
+                driver_.settle();
+                return true;
+            }
+        }
+        return false;
+    }
+
+   private:
+    static constexpr int PATIENCE = 100;
+    Driver<MODEL>& driver_;
+    MODEL& model_;
 };
 
 }  // namespace lepton_driver

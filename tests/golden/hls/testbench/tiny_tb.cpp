@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "../src/small.hpp"
+#include "../src/tiny.hpp"
 
 static std::vector<char> bytes(const std::string& name) {
     // Vitis runs the testbench in a folder of its own; run_hls.tcl adds the files to it.
@@ -52,7 +52,7 @@ int main() {
         side_in1_stream.write(packed);
     }
     unsigned design_id = 0;
-    ::small(image_in0_stream, side_in1_stream, lookup_out0_stream, best_out1_stream, frames, design_id);
+    ::tiny(image_in0_stream, side_in1_stream, lookup_out0_stream, best_out1_stream, frames, design_id);
     unsigned mismatches = 0;
     for (std::size_t i = 0; i * 2 < lookup_out0.size(); ++i) {
         std::uint64_t word = 0;

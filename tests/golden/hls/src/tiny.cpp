@@ -1,9 +1,9 @@
-// small: a streaming accelerator
+// tiny: a streaming accelerator
 // for PYNQ-Z2 at 100 MHz.
 //
 // Every layer is an actor of its own; all work at the same time on what streams through them.
-// Planned: 324 cycles a frame, set by block_conv_window.
-#include "small.hpp"
+// Planned: 288 cycles a frame, set by block_conv_window.
+#include "tiny.hpp"
 
 #include "lepton/argmax.hpp"
 #include "lepton/elementwise.hpp"
@@ -40,13 +40,13 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
 #pragma HLS stream variable=side_in1_reader_out depth=2
 #pragma HLS aggregate variable=side_in1_reader_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> image_in0_reader_fork_a_x1("image_in0_reader_fork_a_x1");  // 32 words a frame
-#pragma HLS stream variable=image_in0_reader_fork_a_x1 depth=2
+#pragma HLS stream variable=image_in0_reader_fork_a_x1 depth=8
 #pragma HLS aggregate variable=image_in0_reader_fork_a_x1 compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> block_conv_pad_out("block_conv_pad_out");  // 72 words a frame
 #pragma HLS stream variable=block_conv_pad_out depth=2
 #pragma HLS aggregate variable=block_conv_pad_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> block_conv_window_out("block_conv_window_out");  // 288 words a frame
-#pragma HLS stream variable=block_conv_window_out depth=2
+#pragma HLS stream variable=block_conv_window_out depth=6
 #pragma HLS aggregate variable=block_conv_window_out compact=bit
     hls::stream<lepton::Vec<ap_int<20>, 2>> block_conv_out("block_conv_out");  // 16 words a frame
 #pragma HLS stream variable=block_conv_out depth=2
@@ -61,22 +61,22 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
 #pragma HLS stream variable=image_in0_reader_fork_b_x1 depth=40
 #pragma HLS aggregate variable=image_in0_reader_fork_b_x1 compact=bit
     hls::stream<lepton::Vec<ap_int<12>, 1>> block_add_out("block_add_out");  // 32 words a frame
-#pragma HLS stream variable=block_add_out depth=2
+#pragma HLS stream variable=block_add_out depth=6
 #pragma HLS aggregate variable=block_add_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> block_add_q_out("block_add_q_out");  // 32 words a frame
-#pragma HLS stream variable=block_add_q_out depth=2
+#pragma HLS stream variable=block_add_q_out depth=8
 #pragma HLS aggregate variable=block_add_q_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> depthwise_pad_out("depthwise_pad_out");  // 72 words a frame
 #pragma HLS stream variable=depthwise_pad_out depth=2
 #pragma HLS aggregate variable=depthwise_pad_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> depthwise_window_out("depthwise_window_out");  // 288 words a frame
-#pragma HLS stream variable=depthwise_window_out depth=2
+#pragma HLS stream variable=depthwise_window_out depth=6
 #pragma HLS aggregate variable=depthwise_window_out compact=bit
     hls::stream<lepton::Vec<ap_int<20>, 1>> depthwise_out("depthwise_out");  // 32 words a frame
 #pragma HLS stream variable=depthwise_out depth=2
 #pragma HLS aggregate variable=depthwise_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> depthwise_q_out("depthwise_q_out");  // 32 words a frame
-#pragma HLS stream variable=depthwise_q_out depth=2
+#pragma HLS stream variable=depthwise_q_out depth=32
 #pragma HLS aggregate variable=depthwise_q_out compact=bit
     hls::stream<lepton::Vec<ap_int<20>, 1>> pool_out("pool_out");  // 2 words a frame
 #pragma HLS stream variable=pool_out depth=2
@@ -85,19 +85,19 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
 #pragma HLS stream variable=pool_out_x2 depth=2
 #pragma HLS aggregate variable=pool_out_x2 compact=bit
     hls::stream<lepton::Vec<ap_uint<2>, 2>> levels_out("levels_out");  // 1 words a frame
-#pragma HLS stream variable=levels_out depth=2
+#pragma HLS stream variable=levels_out depth=5
 #pragma HLS aggregate variable=levels_out compact=bit
     hls::stream<lepton::Vec<ap_uint<2>, 1>> levels_out_x1("levels_out_x1");  // 2 words a frame
 #pragma HLS stream variable=levels_out_x1 depth=2
 #pragma HLS aggregate variable=levels_out_x1 compact=bit
     hls::stream<lepton::Vec<ap_int<8>, 1>> lookup_out("lookup_out");  // 2 words a frame
-#pragma HLS stream variable=lookup_out depth=2
+#pragma HLS stream variable=lookup_out depth=5
 #pragma HLS aggregate variable=lookup_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> side_in1_reader_out_x1("side_in1_reader_out_x1");  // 2 words a frame
 #pragma HLS stream variable=side_in1_reader_out_x1 depth=2
 #pragma HLS aggregate variable=side_in1_reader_out_x1 compact=bit
     hls::stream<lepton::Vec<ap_int<20>, 1>> fc_out("fc_out");  // 3 words a frame
-#pragma HLS stream variable=fc_out depth=2
+#pragma HLS stream variable=fc_out depth=5
 #pragma HLS aggregate variable=fc_out compact=bit
     hls::stream<lepton::Vec<ap_uint<2>, 1>> best_out("best_out");  // 1 words a frame
 #pragma HLS stream variable=best_out depth=2
@@ -116,7 +116,7 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
     lepton::convert_width<ap_uint<4>, 8, 1, 32>(image_in0_reader_fork_a, image_in0_reader_fork_a_x1, frames);
     // block/conv: border of 3 around 4x4x2; lanes 1; 72 cycles a frame
     lepton::pad<ap_uint<4>, 1, 2, 4, 4, 1, 1, 1, 1>(image_in0_reader_fork_a_x1, block_conv_pad_out, 3, frames);
-    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 324 cycles a frame
+    // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1, taps 1; 288 cycles a frame
     lepton::sliding_window<ap_uint<4>, 1, 2, 6, 6, 3, 3, 1, 1, 1, 1>(block_conv_pad_out, block_conv_window_out, frames);
     // block/conv: 16 products of 2x18 weights with a vector, 2 rows x 1 columns at once; pe 2, simd 1, dsp 1; 288 cycles a frame
     layers::block_conv::run(block_conv_window_out, block_conv_out, frames);
@@ -132,7 +132,7 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
     layers::block_add_q::run(block_add_out, block_add_q_out, frames);
     // depthwise: border of 3 around 4x4x2; lanes 1; 72 cycles a frame
     lepton::pad<ap_uint<4>, 1, 2, 4, 4, 1, 1, 1, 1>(block_add_q_out, depthwise_pad_out, 3, frames);
-    // depthwise: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 324 cycles a frame
+    // depthwise: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1; 288 cycles a frame
     lepton::sliding_window_channelwise<ap_uint<4>, 1, 2, 6, 6, 3, 3, 1, 1, 1, 1>(depthwise_pad_out, depthwise_window_out, frames);
     // depthwise: depthwise sums of 9 taps for 2 channels at 16 pixels, 1 channels at once; pe 1, dsp 1; 288 cycles a frame
     layers::depthwise::run(depthwise_window_out, depthwise_out, frames);
@@ -162,7 +162,7 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
     lepton::stream_to_axis<ap_uint<2>, 1, 1, 8, 1>(best_out, best_out1, frames);
 }
 
-void small(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0, hls::stream<ap_axiu<16, 0, 0, 0>>& side_in1,
+void tiny(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0, hls::stream<ap_axiu<16, 0, 0, 0>>& side_in1,
         hls::stream<ap_axiu<16, 0, 0, 0>>& lookup_out0, hls::stream<ap_axiu<8, 0, 0, 0>>& best_out1,
         unsigned frames, unsigned& design_id) {
 #pragma HLS interface axis port=image_in0
