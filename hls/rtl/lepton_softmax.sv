@@ -8,11 +8,13 @@
 //   HIGHEST; ROM_FILE: one entry a word; ROM_STYLE, RAM_STYLE "auto", "block", "distributed".
 //
 // How: three parts work on three pixels at once, with FIFOs between them: the largest channel; exponentials and
-// their sum; quotients. A quotient is at most NUMERATOR/DENOMINATOR + 1/2, so that a restoring divider needs
-// only as many stages as that has bits.
-// Cycles: CHANNELS/LANES a pixel. Latency from a pixel's first word to its first output: 2 * CHANNELS/LANES + 11 +
+// their sum; quotients. No part ever stalls: a word enters one when there is room for what comes of it. A
+// quotient is at most NUMERATOR/DENOMINATOR + 1/2, so that a restoring divider needs only as many stages as
+// that has bits.
+// Cycles: CHANNELS/LANES a pixel. Latency from a pixel's first word to its first output: 2 * CHANNELS/LANES + 12 +
 //   2 * log2(LANES) + bits of the quotient.
-// Infers: LANES ROMs, LANES dividers of a subtractor a bit of the quotient, two FIFOs of a pixel each.
+// Infers: LANES ROMs, LANES dividers of a subtractor a bit of the quotient, two FIFOs of a pixel each, and one
+//   of results.
 module lepton_softmax #(
     parameter integer X_BITS = 8,
     parameter integer X_SIGNED = 1,
@@ -46,6 +48,7 @@ module lepton_softmax #(
     // A pixel waits for its own result: so many words, and what is on its way through the tree.
     localparam integer KEPT = GROUPS + TREE + 12;
     localparam integer PIXELS_KEPT = KEPT / GROUPS + 3;
+    localparam integer EXPS_KEPT = KEPT + 3;  // with those that are being looked up
 
     // -- part 1: the largest channel of each pixel; the words wait for it -----------------------------
     logic                     is_x;
@@ -145,11 +148,11 @@ module lepton_softmax #(
     localparam integer ENTRY_BITS = ENTRIES > 1 ? $clog2(ENTRIES) : 1;
     localparam integer WORD_SUM_BITS = EXP_BITS + 1 + TREE;
     localparam integer SUM_BITS = EXP_BITS + $clog2(CHANNELS);
-    logic                         step_2;
+    logic                         is_room_2;
     logic                         issue_2;
     logic                         is_last_2;
     logic                         is_last_exp;
-    logic                         is_exp_space;
+    logic                         is_exp_space;  // always
     logic                         is_exp;
     logic                         take_exp;
     logic                         is_sum;
@@ -169,11 +172,19 @@ module lepton_softmax #(
     logic [         SUM_BITS-1:0] total;
     logic [         SUM_BITS-1:0] sum;
 
-    assign step_2   = is_exp_space || !valid_2[3];
-    assign issue_2  = step_2 && is_x && is_max;
+    assign issue_2  = is_room_2 && is_x && is_max;
     assign take_x   = issue_2;
     assign take_max = issue_2 && is_last_2;
 
+    lepton_room #(
+        .DEPTH(EXPS_KEPT)
+    ) u_room_2 (
+        .clk    (clk),
+        .rst    (rst),
+        .enter  (issue_2),
+        .leave  (take_exp),
+        .is_room(is_room_2)
+    );
     lepton_counter #(
         .LIMIT(GROUPS)
     ) u_group_2 (
@@ -185,10 +196,8 @@ module lepton_softmax #(
     );
 
     always_ff @(posedge clk) begin
-        if (step_2) begin
-            valid_2 <= {valid_2[2:1], issue_2};
-            last_2  <= {last_2[2:1], is_last_2};
-        end
+        valid_2 <= {valid_2[2:1], issue_2};
+        last_2  <= {last_2[2:1], is_last_2};
         if (rst) valid_2 <= '0;
     end
 
@@ -211,10 +220,10 @@ module lepton_softmax #(
 
             if ((1 << X_BITS) > ENTRIES) begin : g_limited
                 always_ff @(posedge clk) begin
-                    if (step_2) entry <= below < X_BITS'(ENTRIES) ? ENTRY_BITS'(below) : ENTRY_BITS'(ENTRIES - 1);
+                    entry <= below < X_BITS'(ENTRIES) ? ENTRY_BITS'(below) : ENTRY_BITS'(ENTRIES - 1);
                 end
             end else begin : g_direct
-                always_ff @(posedge clk) if (step_2) entry <= ENTRY_BITS'(below);
+                always_ff @(posedge clk) entry <= ENTRY_BITS'(below);
             end
 
             lepton_rom #(
@@ -224,7 +233,7 @@ module lepton_softmax #(
                 .ROM_STYLE(ROM_STYLE)
             ) u_table (
                 .clk    (clk),
-                .enable (step_2),
+                .enable (1'b1),
                 .address(entry),
                 .data   (exps[l*EXP_BITS+:EXP_BITS])
             );
@@ -235,7 +244,7 @@ module lepton_softmax #(
 
     lepton_fifo #(
         .BITS     (LANES * EXP_BITS),
-        .DEPTH    (KEPT),
+        .DEPTH    (EXPS_KEPT),
         .RAM_STYLE(RAM_STYLE)
     ) u_exp (
         .clk      (clk),
@@ -263,7 +272,7 @@ module lepton_softmax #(
         .clk   (clk),
         .rst   (rst),
         .enable(1'b1),
-        .in    ({valid_2[3] && is_exp_space, last_2[3]}),
+        .in    ({valid_2[3], last_2[3]}),
         .out   ({is_word_sum, is_last_sum})
     );
 
@@ -303,12 +312,13 @@ module lepton_softmax #(
     localparam integer TRIAL_BITS = DIVISOR_BITS + Q_BITS > REST_BITS ? DIVISOR_BITS + Q_BITS : REST_BITS;
     localparam integer CODE_BITS = (Q_BITS > OUT_BITS + 1 ? Q_BITS : OUT_BITS + 1) + 2;
     localparam integer CODE = 3 + Q_BITS;  // stages: 1 products, 2 dividend, then a bit each, code
+    localparam integer CODES_KEPT = CODE + 6;  // from when a word enters until its room is free again
     localparam logic signed [CODE_BITS-1:0] LOW = CODE_BITS'(LOWEST);
     localparam logic signed [CODE_BITS-1:0] HIGH = CODE_BITS'(HIGHEST);
-    logic                      step_3;
+    logic                      is_room_3;
     logic                      issue_3;
     logic                      is_last_3;
-    logic                      can_write;
+    logic                      is_code_space;  // always
     logic [            CODE:1] valid_3;
     logic [    GROUP_BITS-1:0] group_3;
     logic [  DIVISOR_BITS-1:0] divisor_1;
@@ -316,15 +326,23 @@ module lepton_softmax #(
     logic [LANES*OUT_BITS-1:0] codes;
     logic                      is_unused_flags;
 
-    assign is_unused_flags = &{is_sum_space, is_max_space, place, in_group, group_2, group_3,
+    assign is_unused_flags = &{is_sum_space, is_max_space, is_exp_space, is_code_space, place, in_group, group_2, group_3,
                                word_sum[WORD_SUM_BITS-1], is_last_exp,
                                divisors[Q_BITS*DIVISOR_BITS+:DIVISOR_BITS]};
     assign is_last_exp     = last_2[3];
-    assign step_3          = can_write || !valid_3[CODE];
-    assign issue_3         = step_3 && is_exp && is_sum;
+    assign issue_3         = is_room_3 && is_exp && is_sum;
     assign take_exp        = issue_3;
     assign take_sum        = issue_3 && is_last_3;
 
+    lepton_room #(
+        .DEPTH(CODES_KEPT)
+    ) u_room_3 (
+        .clk    (clk),
+        .rst    (rst),
+        .enter  (issue_3),
+        .leave  (out_valid && out_ready),
+        .is_room(is_room_3)
+    );
     lepton_counter #(
         .LIMIT(GROUPS)
     ) u_group_3 (
@@ -336,11 +354,9 @@ module lepton_softmax #(
     );
 
     always_ff @(posedge clk) begin
-        if (step_3) begin
-            valid_3                    <= {valid_3[CODE-1:1], issue_3};
-            divisor_1                  <= DIVISOR_BITS'(sum) * DIVISOR_BITS'(DENOMINATOR);
-            divisors[DIVISOR_BITS-1:0] <= divisor_1;
-        end
+        valid_3                    <= {valid_3[CODE-1:1], issue_3};
+        divisor_1                  <= DIVISOR_BITS'(sum) * DIVISOR_BITS'(DENOMINATOR);
+        divisors[DIVISOR_BITS-1:0] <= divisor_1;
         if (rst) valid_3 <= '0;
     end
 
@@ -348,9 +364,7 @@ module lepton_softmax #(
         genvar s;
         for (s = 0; s < Q_BITS; s = s + 1) begin : g_divisor
             always_ff @(posedge clk) begin
-                if (step_3) begin
-                    divisors[(s+1)*DIVISOR_BITS+:DIVISOR_BITS] <= divisors[s*DIVISOR_BITS+:DIVISOR_BITS];
-                end
+                divisors[(s+1)*DIVISOR_BITS+:DIVISOR_BITS] <= divisors[s*DIVISOR_BITS+:DIVISOR_BITS];
             end
         end
 
@@ -365,10 +379,8 @@ module lepton_softmax #(
             assign is_unused_rest        = &rests[Q_BITS*REST_BITS+:REST_BITS];
 
             always_ff @(posedge clk) begin
-                if (step_3) begin
-                    scaled               <= SCALED_BITS'(e[l*EXP_BITS+:EXP_BITS]) * SCALED_BITS'(NUMERATOR);
-                    rests[REST_BITS-1:0] <= REST_BITS'({scaled, 1'b0}) + REST_BITS'(divisor_1);
-                end
+                scaled               <= SCALED_BITS'(e[l*EXP_BITS+:EXP_BITS]) * SCALED_BITS'(NUMERATOR);
+                rests[REST_BITS-1:0] <= REST_BITS'({scaled, 1'b0}) + REST_BITS'(divisor_1);
             end
 
             for (s = 0; s < Q_BITS; s = s + 1) begin : g_bit
@@ -386,34 +398,32 @@ module lepton_softmax #(
                 assign is_unused = &less;
 
                 always_ff @(posedge clk) begin
-                    if (step_3) begin
-                        rests[(s+1)*REST_BITS+:REST_BITS] <=
-                            less[TRIAL_BITS] ? rest[REST_BITS-1:0] : less[REST_BITS-1:0];
-                        quotients[(s+1)*Q_BITS+:Q_BITS] <=
-                            less[TRIAL_BITS] ? quotient : quotient | (Q_BITS'(1) << BIT);
-                    end
+                    rests[(s+1)*REST_BITS+:REST_BITS] <=
+                        less[TRIAL_BITS] ? rest[REST_BITS-1:0] : less[REST_BITS-1:0];
+                    quotients[(s+1)*Q_BITS+:Q_BITS] <=
+                        less[TRIAL_BITS] ? quotient : quotient | (Q_BITS'(1) << BIT);
                 end
             end
 
             assign code = CODE_BITS'({1'b0, quotients[Q_BITS*Q_BITS+:Q_BITS]}) + CODE_BITS'(ZERO_POINT);
 
             always_ff @(posedge clk) begin
-                if (step_3) begin
-                    codes[l*OUT_BITS+:OUT_BITS] <= code < LOW ? LOW[OUT_BITS-1:0]
-                        : code > HIGH ? HIGH[OUT_BITS-1:0] : code[OUT_BITS-1:0];
-                end
+                codes[l*OUT_BITS+:OUT_BITS] <= code < LOW ? LOW[OUT_BITS-1:0]
+                    : code > HIGH ? HIGH[OUT_BITS-1:0] : code[OUT_BITS-1:0];
             end
         end
     endgenerate
 
-    lepton_skid #(
-        .BITS(LANES * OUT_BITS)
+    lepton_fifo #(
+        .BITS     (LANES * OUT_BITS),
+        .DEPTH    (CODES_KEPT),
+        .RAM_STYLE("distributed")
     ) u_out (
         .clk      (clk),
         .rst      (rst),
         .in_data  (codes),
         .in_valid (valid_3[CODE]),
-        .in_ready (can_write),
+        .in_ready (is_code_space),
         .out_data (out_data),
         .out_valid(out_valid),
         .out_ready(out_ready)

@@ -96,7 +96,7 @@ class Timing:
             f"{self.fmax_mhz:.0f} MHz estimated, {self.low_mhz:.0f} to {self.high_mhz:.0f}; "
             f"the longest path is in {self.node}, from {self.start} to {self.end}"
             f"{_pin_in_words(self.steps[-1])}: {self.period_ns:.1f} ns, {self._through()}, "
-            f"{100 * self.wires_ns / self.period_ns:.0f} % in wires; most is {self._most()}"
+            f"{100 * self.wires_ns / self.period_ns:.0f} % in wires; most is {self.bottleneck}"
         )
 
     def _through(self) -> str:
@@ -104,8 +104,9 @@ class Timing:
             return "with no logic between"
         return "through " + ", ".join(_count(n, kind) for kind, n in Counter(self.logic).items())
 
-    def _most(self) -> str:
-        """Name what takes the longest: a net with many loads, a block, or the sum of levels."""
+    @property
+    def bottleneck(self) -> str:
+        """What takes the longest, in words: a net with its loads, a cell, or the sum of levels."""
         net = max(self.steps, key=lambda step: step.net_ns)
         cell = max(self.steps, key=lambda step: step.cell_ns)
         largest = max(net.net_ns, cell.cell_ns, self.launch_ns)

@@ -5,7 +5,9 @@ Source of the format: Yosys 0.70, ``help write_json``.
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,22 +77,23 @@ class Netlist:
 
 
 def load_netlist(path: Path) -> Mapping[str, Any]:
-    """Read a file of ``write_json``, for `flatten`.
+    """Read a file of ``write_json``, compressed by gzip if it is named so, for `flatten`.
 
     Raises:
-        ToolFailedError: the file is missing, too long, or not JSON.
+        ToolFailedError: the file is missing, too long, damaged, or not JSON.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            _fail(f"{size:,} bytes; at most {MAX_BYTES:,} are read", str(path))
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        _fail(f"cannot be read: {error.strerror}", str(path))
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            _fail(f"it is longer than {MAX_BYTES:,} bytes", str(path))
+        document = json.loads(text)
+    except (OSError, EOFError, zlib.error) as error:
+        _fail(f"it cannot be read: {error}", str(path))
     except (ValueError, RecursionError):
-        _fail("is not JSON", str(path))
+        _fail("it is not JSON", str(path))
     if not isinstance(document, dict):
-        _fail("holds no object", str(path))
+        _fail("it holds no object", str(path))
     return document
 
 

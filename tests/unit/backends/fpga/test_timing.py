@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -360,6 +361,13 @@ def test_files_that_are_no_netlists_are_refused(tmp_path: Path) -> None:
         load_netlist(tmp_path / "missing.json")
     path.write_text(json.dumps(register(register(Design(), "0", 2), 2, 3).document()))
     assert analyse(load_netlist(path), "xc7").fmax_mhz > 0
+    packed = tmp_path / "netlist.json.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert load_netlist(packed) == load_netlist(path)
+    for damaged in (b"", b"not gzip", packed.read_bytes()[:-9]):
+        packed.write_bytes(damaged)
+        with pytest.raises(ToolFailedError):
+            load_netlist(packed)
 
 
 # -- names ------------------------------------------------------------------------------------
