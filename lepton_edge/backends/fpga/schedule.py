@@ -33,8 +33,13 @@ from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.ir.types import Array
 
 SETTLING = 4
-"""Frames of a schedule beyond those in flight at once: the first ones fill the pipelines and find
-line buffers empty, the last has nothing behind it."""
+"""Frames of a schedule, beyond those in flight at once, to begin with: the first ones fill the
+pipelines and find line buffers empty, the last has nothing behind it. Where many actors are busy
+all the time it takes more of them until one frame is like the next."""
+
+MOST_SETTLING = 4
+"""Times as many frames as at first, at most. Actors that are busy for all but a few cycles settle
+by those few cycles a frame, and cannot fall further behind than that if they have not settled."""
 
 NEVER = np.int64(1) << 60
 """When steps happen that nothing waits for."""
@@ -72,20 +77,36 @@ def sized(dataflow: Dataflow) -> Dataflow:
     See the module's head. What must wait in front of a line buffer waits in it: from a FIFO it
     would still have to move there, word by word, when it is wanted.
     """
-    dataflow = dataflow.with_kernels(lambda a: _with_extra(a.kernel, 0))
-    schedule = _just_in_time(dataflow, _frames(dataflow))
+    empty = dataflow.with_kernels(lambda a: _with_extra(a.kernel, 0))
+    frames = latency_cycles(empty) // empty.cycles + SETTLING
+    room, longer = _room(empty, frames), frames
+    while longer < MOST_SETTLING * frames:
+        longer += SETTLING // 2
+        before, room = room, _room(empty, longer)
+        if room == before:
+            break
+    depths, extra = room
+    buffered = empty.with_kernels(lambda a: _with_extra(a.kernel, extra.get(a.name, 0)))
+    return replace(buffered, depths=depths)
+
+
+def _room(dataflow: Dataflow, frames: int) -> tuple[dict[str, int], dict[str, int]]:
+    """Return depths of streams' FIFOs and extra words of windows for a schedule of some frames."""
+    schedule = _just_in_time(dataflow, frames)
     depths: dict[str, int] = {}
     extra: dict[str, int] = {}
     for stream in dataflow.streams:
         reader, port = dataflow.reader[stream]
-        waiting = _most_waiting(schedule.written[stream], schedule.freed[stream], port.words)
-        waiting += _in_flight(dataflow.writer[stream][0])
+        writer = dataflow.writer[stream][0].kernel
+        # An actor that runs ahead of the schedule stops with words in its pipeline. Those that
+        # follow are late by its depth, unless there is space for a word as soon as its step began.
+        begun = schedule.written[stream] - (writer.latency - 1)
+        waiting = _most_waiting(begun, schedule.freed[stream], port.words)
         if isinstance(reader.kernel, SlidingWindow) and not reader.kernel.is_wide:
             extra[reader.name] = max(0, waiting - reader.kernel.depth)
         elif waiting > MIN_DEPTH:
             depths[stream] = waiting
-    buffered = dataflow.with_kernels(lambda a: _with_extra(a.kernel, extra.get(a.name, 0)))
-    return replace(buffered, depths=depths)
+    return depths, extra
 
 
 def _with_extra(kernel: Kernel, extra: int) -> Kernel:
@@ -96,21 +117,6 @@ def _with_extra(kernel: Kernel, extra: int) -> Kernel:
     styles = memory_styles(*window.buffer)
     is_chosen = window.style == "auto" or window.style in styles
     return window if is_chosen else replace(window, style=styles[-1])
-
-
-def _in_flight(actor: Actor) -> int:
-    """Words, but one, that an actor's pipeline may hold when it must stop.
-
-    The schedule never makes it stop; on its own it runs ahead, stops with words in its pipeline,
-    and would deliver later words late by its depth if the FIFO did not take them.
-    """
-    kernel = actor.kernel
-    return (kernel.latency - 1) * kernel.outputs[0].words // max(1, kernel.cycles)
-
-
-def _frames(dataflow: Dataflow) -> int:
-    """Return how many frames a schedule needs to show what happens in steady state."""
-    return latency_cycles(dataflow) // dataflow.cycles + SETTLING
 
 
 def _most_waiting(written: Array, freed: Array, words: int) -> int:

@@ -260,7 +260,7 @@ module tiny (
     logic block_conv_q_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(12)
+        .DEPTH(7)
     ) u_block_conv_q_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -323,7 +323,7 @@ module tiny (
     logic block_add_q_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(8)
+        .DEPTH(7)
     ) u_block_add_q_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -407,7 +407,7 @@ module tiny (
     logic depthwise_q_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(32)
+        .DEPTH(28)
     ) u_depthwise_q_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -449,7 +449,7 @@ module tiny (
     logic levels_out__out_ready;
     lepton_fifo #(
         .BITS(2),
-        .DEPTH(6)
+        .DEPTH(2)
     ) u_levels_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -491,7 +491,7 @@ module tiny (
     logic lookup_out__out_ready;
     lepton_fifo #(
         .BITS(16),
-        .DEPTH(4)
+        .DEPTH(2)
     ) u_lookup_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -512,7 +512,7 @@ module tiny (
     logic fc_out__out_ready;
     lepton_fifo #(
         .BITS(20),
-        .DEPTH(9)
+        .DEPTH(3)
     ) u_fc_out_fifo (
         .clk(clk),
         .rst(rst),
