@@ -123,17 +123,17 @@ class Problem:
         Args:
             rows: the row of the option taken, for each part.
         """
-        places = self._places(rows)
+        places = self.places(rows)
         costs = [p.costs[row] for p, row in zip(self.parts, rows, strict=True)]
         costs += [j.costs[place] for j, place in zip(self.joints, places, strict=True)]
         return np.asarray(np.stack([self.fixed, *costs]).sum(axis=0))
 
     def is_allowed(self, rows: Sequence[int]) -> bool:
         """Whether neighbours that must agree do so in a choice."""
-        places = self._places(rows)
+        places = self.places(rows)
         return all(j.is_allowed[place] for j, place in zip(self.joints, places, strict=True))
 
-    def _places(self, rows: Sequence[int]) -> list[tuple[int, int]]:
+    def places(self, rows: Sequence[int]) -> list[tuple[int, int]]:
         """Return for each joint the values of its variables."""
         values: dict[int, int] = {}
         for part, row in zip(self.parts, rows, strict=True):

@@ -1,18 +1,17 @@
-"""Plans within a latency: choices under a linear view of the latency, then single changes.
+"""Plans within a latency: choices under a linear view of the latency, then small changes.
 
 The linear view (`latency`) holds near the design from which it is taken. So a choice is made, seen
-for what it is, and made anew with its own view as a further limit; and at the end single actors are
-changed for the better, each time with the latency of the whole design.
+for what it is, and made anew with its own view as a further limit; and at the end neighbouring
+actors are changed for the better (`changes`), each time with the latency of the whole design.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from lepton_edge.backends.fpga.folding.changes import changes
 from lepton_edge.backends.fpga.folding.latency import latency_row
 from lepton_edge.backends.fpga.folding.planner import ROUNDS, Plan, Planner
 from lepton_edge.backends.fpga.folding.problem import Problem
@@ -21,10 +20,13 @@ from lepton_edge.backends.fpga.folding.space import Row
 from lepton_edge.backends.fpga.schedule import latency_cycles, sized
 
 TRIES = 50
-"""Most designs whose latency is looked at to change single actors."""
+"""Most designs whose latency is looked at to change a plan."""
 
 WORTHWHILE = 1e-3
 """Least part of the price that a change must save."""
+
+DOUBT = 0.2
+"""How far above its limit the linear view of a latency may be for a change to be looked at."""
 
 
 def within_latency(planner: Planner, cycles: int, limit: int) -> Plan | None:
@@ -116,14 +118,14 @@ def _with_price_of_latency(problem: Problem) -> Problem:
 
 
 def _quicker(planner: Planner, plan: Plan, cycles: int, enough: int) -> Plan:
-    """Change single actors as long as that lowers the latency."""
+    """Change a few actors as long as that lowers the latency."""
     tries = TRIES
     while (reached := latency_cycles(plan.dataflow)) > enough:
         row = latency_row(planner.space, plan.dataflow, reached, 2 * reached)
         problem = planner.problem(cycles, [row])
         if problem is None:
             return plan
-        for _, options in sorted(_changes(_with_price_of_latency(problem), plan)):
+        for options in changes(_with_price_of_latency(problem), plan, np.inf):
             tries -= 1
             if tries < 0:
                 return plan
@@ -138,12 +140,17 @@ def _quicker(planner: Planner, plan: Plan, cycles: int, enough: int) -> Plan:
 
 
 def _cheaper(planner: Planner, plan: Plan, cycles: int, limit: int) -> Plan:
-    """Change single actors as long as that saves something and keeps the limits."""
+    """Change a few actors as long as that saves something and keeps the limits."""
     tries = TRIES
-    while (problem := planner.problem(cycles)) is not None:
-        for price, options in sorted(_changes(problem, plan)):
+    while True:
+        reached = latency_cycles(plan.dataflow)
+        row = latency_row(planner.space, plan.dataflow, reached, int(limit * (1 + DOUBT)))
+        problem = planner.problem(cycles, [row])
+        if problem is None:
+            return plan
+        for options in changes(problem, plan, plan.price * (1 - WORTHWHILE)):
             tries -= 1
-            if tries < 0 or price > plan.price * (1 - WORTHWHILE):
+            if tries < 0:
                 return plan
             if latency_cycles(sized(planner.space.connected(options))) <= limit:
                 changed = planner.built(options, plan.bound)
@@ -152,38 +159,3 @@ def _cheaper(planner: Planner, plan: Plan, cycles: int, limit: int) -> Plan:
                     break
         else:
             return plan
-    return plan
-
-
-def _changes(problem: Problem, plan: Plan) -> Iterator[tuple[float, tuple[int, ...]]]:
-    """Yield the choices within the limits that differ in one actor: price and options.
-
-    Actors whose lanes must agree change together.
-    """
-    rows = [
-        int(np.flatnonzero(part.options == option)[0])
-        for part, option in zip(problem.parts, plan.options, strict=True)
-    ]
-    for group in _groups(problem):
-        for taken in itertools.product(*(range(len(problem.parts[k].options)) for k in group)):
-            changed = rows.copy()
-            for index, row in zip(group, taken, strict=True):
-                changed[index] = row
-            if changed == rows or not problem.is_allowed(changed):
-                continue
-            sums = problem.sums(changed)
-            if (sums <= problem.limits).all():
-                names = zip(problem.parts, changed, strict=True)
-                yield problem.price(sums), tuple(int(p.options[r]) for p, r in names)
-
-
-def _groups(problem: Problem) -> list[tuple[int, ...]]:
-    """Return the parts that change together: those that must agree, and all others alone."""
-    owner = {variable: index for index, part in enumerate(problem.parts) for variable in part.scope}
-    pairs = [
-        (owner[joint.scope[0]], owner[joint.scope[1]])
-        for joint in problem.joints
-        if not joint.is_allowed.all()
-    ]
-    paired = {index for pair in pairs for index in pair}
-    return pairs + [(index,) for index in range(len(problem.parts)) if index not in paired]

@@ -61,7 +61,7 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
 #pragma HLS stream variable=block_add_out depth=6
 #pragma HLS aggregate variable=block_add_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> block_add_q_out("block_add_q_out");  // 32 words a frame
-#pragma HLS stream variable=block_add_q_out depth=8
+#pragma HLS stream variable=block_add_q_out depth=7
 #pragma HLS aggregate variable=block_add_q_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> depthwise_pad_out("depthwise_pad_out");  // 72 words a frame
 #pragma HLS stream variable=depthwise_pad_out depth=2
@@ -73,22 +73,22 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
 #pragma HLS stream variable=depthwise_out depth=2
 #pragma HLS aggregate variable=depthwise_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> depthwise_q_out("depthwise_q_out");  // 32 words a frame
-#pragma HLS stream variable=depthwise_q_out depth=32
+#pragma HLS stream variable=depthwise_q_out depth=28
 #pragma HLS aggregate variable=depthwise_q_out compact=bit
     hls::stream<lepton::Vec<ap_int<20>, 1>> pool_out("pool_out");  // 2 words a frame
 #pragma HLS stream variable=pool_out depth=2
 #pragma HLS aggregate variable=pool_out compact=bit
     hls::stream<lepton::Vec<ap_uint<2>, 1>> levels_out("levels_out");  // 2 words a frame
-#pragma HLS stream variable=levels_out depth=6
+#pragma HLS stream variable=levels_out depth=2
 #pragma HLS aggregate variable=levels_out compact=bit
     hls::stream<lepton::Vec<ap_uint<2>, 2>> levels_out_x2("levels_out_x2");  // 1 words a frame
 #pragma HLS stream variable=levels_out_x2 depth=2
 #pragma HLS aggregate variable=levels_out_x2 compact=bit
     hls::stream<lepton::Vec<ap_int<8>, 2>> lookup_out("lookup_out");  // 1 words a frame
-#pragma HLS stream variable=lookup_out depth=4
+#pragma HLS stream variable=lookup_out depth=2
 #pragma HLS aggregate variable=lookup_out compact=bit
     hls::stream<lepton::Vec<ap_int<20>, 1>> fc_out("fc_out");  // 3 words a frame
-#pragma HLS stream variable=fc_out depth=9
+#pragma HLS stream variable=fc_out depth=3
 #pragma HLS aggregate variable=fc_out compact=bit
     hls::stream<lepton::Vec<ap_uint<2>, 1>> best_out("best_out");  // 1 words a frame
 #pragma HLS stream variable=best_out depth=2

@@ -9,9 +9,11 @@ from itertools import pairwise
 import pytest
 
 from lepton_edge.backends.boards import Resources
-from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Dataflow, connect
+from lepton_edge.backends.fpga import schedule
+from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Actor, Dataflow, connect
 from lepton_edge.backends.fpga.folding import Goal, plan
 from lepton_edge.backends.fpga.hls_depths import SLACK, hls_depths
+from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule import latency_cycles, sized
 from lepton_edge.ir.ops import pool, quantized, shape
 from tests.hwsim.kernel_samples import events
@@ -149,6 +151,10 @@ def hls_depth(planned: Dataflow, slack: int = 0) -> Callable[[str], int]:
     return lambda stream: max(depths.get(stream, 0) - slack, MIN_DEPTH)
 
 
+def extra_of(actor: Actor) -> int:
+    return actor.kernel.extra if isinstance(actor.kernel, SlidingWindow) else 0
+
+
 @every_network
 def test_no_deadlock_of_the_cpp_form(net, make, plenty) -> None:
     for planned in planned_ways(net, make, plenty):
@@ -211,6 +217,22 @@ def test_latency_of_dense_layers_is_their_sum(net) -> None:
     flow = connect(n.dataflow(n.dense("b", a, 16)))
     work = sum(x.kernel.cycles for x in flow.actors if x.kernel.kind == "matrix_vector")
     assert work <= latency_cycles(flow) <= work + 200
+
+
+def test_more_frames_do_not_ask_for_more_room(net, plenty, monkeypatch) -> None:
+    """A chain in which every layer is busy all the time settles only after many frames."""
+    n = net("busy")
+    x = n.input(6, 6, 4)
+    for index in range(6):
+        x = n.requantize(f"d{index}q", n.conv(f"d{index}", x, 4, groups=4))
+        x = n.layer(f"p{index}", x, 4, 1)
+    planned = plan(n.dataflow(x), plenty, Goal(cycles=324))
+
+    monkeypatch.setattr(schedule, "SETTLING", 5 * schedule.SETTLING)
+    longer = sized(planned)
+
+    assert longer.depths == planned.depths
+    assert [extra_of(a) for a in longer.actors] == [extra_of(a) for a in planned.actors]
 
 
 def test_more_parallel_is_not_slower(net, plenty) -> None:
