@@ -136,6 +136,11 @@ class Report:
         key = lambda row: (row.name, row.evidence)  # noqa: E731
         return replace(self, metrics=_put(self.metrics, metric, key))
 
+    def without_metric(self, name: str, evidence: Evidence) -> Report:
+        """Return this report without a metric that no longer belongs to what else it says."""
+        kept = (m for m in self.metrics if (m.name, m.evidence) != (name, evidence))
+        return replace(self, metrics=tuple(kept))
+
     def with_verification(self, row: VerificationRow) -> Report:
         """Return this report with ``row`` in the place of the one of the same level."""
         return replace(self, verification=_put(self.verification, row, lambda r: r.level))

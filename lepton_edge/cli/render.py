@@ -296,17 +296,27 @@ def built(report: Report, board: Board | None, folder: Path, files: Sequence[Pat
         folder: where it left logs and netlists.
         files: what it made, if anything.
     """
-    timing = report.metric("fmax_mhz") if files else None
+    evidence = Evidence.SYNTHESISED if files else Evidence.ESTIMATED
     lines = [f"written to {path}" for path in files]
     lines.append(f"logs and netlists are in {folder}")
     return _stack(
         synthesised_layers_table(report),
         synthesised_totals_table(report, board),
         synthesis_sources(report),
-        Text(f"fmax: {timing.value:.1f} MHz") if timing else None,
+        _clock(report, evidence),
         _listing("warnings", report.warnings),
         Group(*map(_unwrapped, lines)),
     )
+
+
+def _clock(report: Report, evidence: Evidence) -> Text | None:
+    """Say how fast a design can be clocked, if that is known."""
+    found = (m for m in report.metrics if (m.name, m.evidence) == ("fmax_mhz", evidence))
+    metric = next(found, None)
+    if metric is None:
+        return None
+    error = f" ({metric.error})" if metric.error else ""
+    return Text(f"fmax: {metric.value:.1f} MHz, {evidence.value}{error}\n  {metric.source}")
 
 
 def synthesised_layers_table(report: Report) -> Table | None:

@@ -27,6 +27,12 @@ from lepton_edge.flow.synthesis import (
     with_layers,
     with_resources,
 )
+from lepton_edge.flow.timing import (
+    ESTIMATED,
+    estimate_timing,
+    with_timing,
+    without_timing,
+)
 from lepton_edge.progress import Progress
 from lepton_edge.toolchain import nextpnr
 from lepton_edge.toolchain.find import Found, find_command, require_command, require_tool
@@ -145,10 +151,14 @@ def _build_by_yosys(
     synthesis = synthesise_nodes(project, recipe, yosys, _jobs(options), logs, progress)
     report = with_layers(stored.report, synthesis)
     report = with_resources(report, synthesis.total, synthesis.source)
+    report = without_timing(report)
     if options.is_whole:
         total = _whole(project, synthesis, logs, progress)
         source = f"Yosys {yosys.version} {recipe.command}, the whole design at once"
         report = with_resources(report, total, source, "whole_")
+    if family in ESTIMATED:
+        timing = estimate_timing(synthesis, progress)
+        report = with_timing(report, timing, synthesis, stored.manifest.clock_mhz)
     keep_netlists(synthesis, fresh_folder(folder, NETLISTS))
     return Built(report, board if is_board else None, folder)
 

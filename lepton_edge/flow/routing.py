@@ -328,7 +328,4 @@ def _place(cell: str, structure: Structure) -> str:
     """Return the layer and kernel that a cell belongs to, by the path in its name."""
     nodes = {f"u_{node.name}": node for node in structure.nodes}
     node = next((nodes[part] for part in cell.split(".") if part in nodes), None)
-    if node is None:
-        return "the shell"
-    layer = node.layer or "the register file"
-    return f"{layer} ({node.module} {node.name})"
+    return "the shell" if node is None else node.place

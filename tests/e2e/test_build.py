@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,35 @@ def test_synthesis_puts_its_figures_beside_the_estimates(
     assert "estimated" in again.out
     assert "synth_ecp5" in again.out
     assert json.loads((design / "report.json").read_text()) == report
+
+
+@needs_yosys
+def test_a_clock_is_estimated_where_nothing_routes(mlp: Any, call: Any, tmp_path: Path) -> None:
+    """With its range and its critical path in a layer; it goes when another netlist is made."""
+    design = tmp_path / "fast"
+    words = ("--fps", 500_000, "--clock-mhz", 200, "--no-csim", "--quiet", "-o", design)
+    assert call("compile", *mlp.words, *words).status == 0
+
+    ended = call("build", design, "--quiet")
+
+    assert ended.status == 0, ended.err
+    report = json.loads((design / "report.json").read_text())
+    fmax = next(m for m in report["metrics"] if m["name"] == "fmax_mhz")
+    assert fmax["evidence"] == "estimated"
+    low, high = map(int, re.findall(r"\d+", fmax["error"])[:2])
+    assert 50 < low < fmax["value"] < high < 400
+    place = re.search("the critical path runs in (.+) \\(lepton_", fmax["source"])
+    assert place[1] in {row["name"] for row in report["layers"]} | {"the register file"}
+    (warning,) = report["warnings"]
+    assert (
+        f"less than the design's clock of 200 MHz; the critical path runs in {place[1]}" in warning
+    )
+    assert f"fmax: {fmax['value']:.1f} MHz, estimated" in ended.out
+
+    assert call("build", design, "--family", "ecp5", "--quiet").status == 0
+    report = json.loads((design / "report.json").read_text())
+    assert not [m for m in report["metrics"] if m["name"] == "fmax_mhz"]
+    assert report["warnings"] == []
 
 
 def only_nothing(wanted: Any, parallel: int) -> Any:

@@ -126,7 +126,7 @@ def test_verify_sees_a_single_wrong_bit(built: Path, call: Any, monkeypatch: Any
     ended = call("verify", built, "--samples", 20)
 
     assert ended.status == 6
-    assert "csim differs from reference in 1 output codes of 20 samples" in ended.error
+    assert "csim differs from reference in 1 of 20 samples" in ended.error
     assert open_artifact(built).report.verification[0].mismatches == 1
     (built / "report.json").write_bytes(kept)
 

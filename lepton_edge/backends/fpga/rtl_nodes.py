@@ -76,6 +76,11 @@ class Node:
     pins: tuple[Pin, ...]
     memories: tuple[str, ...]
 
+    @property
+    def place(self) -> str:
+        """Where the node is, in the user's words: its layer, its kernel and its name."""
+        return f"{self.layer or 'the register file'} ({self.module} {self.name})"
+
     def neutral(self, path: str) -> str:
         """Return a memory file's name without the node's own, for nodes that are alike."""
         return path.removeprefix(f"{MEMORY}/{self.name}_")
