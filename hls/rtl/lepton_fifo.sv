@@ -1,18 +1,15 @@
 // First in, first out: holds up to DEPTH words.
 //
 // Computes: out = in, in order. `in_ready` depends on a count only; `out_*` are registers.
-// Parameters: BITS of a word; DEPTH >= 2, the output register included; RAM_STYLE "auto", "block",
-//   "distributed".
+// Parameters: BITS of a word; DEPTH >= 2, the output register included; RAM_STYLE "block", "distributed" or
+//   "auto": block RAM where it is large; as in lepton_ram.
 // One word a cycle. Latency: DEPTH 2: 1 cycle; up to 64 words, or below 4,096 bits: 2 cycles; else 3.
 // Infers: DEPTH 2: two registers. Small: LUT RAM and one register. Large: block RAM with its output
 //   register, which makes three stages hold a word each; all count towards DEPTH.
 module lepton_fifo #(
     parameter integer BITS = 8,
     parameter integer DEPTH = 2,
-    // Only the attribute below reads it, and Verilator skips attributes.
-    // verilator lint_off UNUSEDPARAM
     parameter RAM_STYLE = "auto"
-    // verilator lint_on UNUSEDPARAM
 ) (
     input  logic            clk,
     input  logic            rst,
@@ -23,6 +20,18 @@ module lepton_fifo #(
     output logic            out_valid,
     input  logic            out_ready
 );
+    // Only the attribute reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
+    // verilator lint_off WIDTH
+    localparam IN_BLOCKS = RAM_STYLE == "block" || (RAM_STYLE == "auto" && DEPTH > 64 && BITS * DEPTH >= 4096);
+`ifdef LEPTON_NO_LUT_RAM
+    localparam STYLE = "auto";
+`else
+    localparam STYLE = IN_BLOCKS ? "block" : "distributed";
+`endif
+    // verilator lint_on WIDTH
+    // verilator lint_on UNUSEDPARAM
+
     generate
         if (DEPTH <= 2) begin : g_registers
             lepton_skid #(
@@ -52,7 +61,7 @@ module lepton_fifo #(
             logic [COUNT_BITS-1:0] stored;  // words in the memory
             logic [      BITS-1:0] latch;
 
-            (* ram_style = RAM_STYLE, no_rw_check *)
+            (* ram_style = STYLE, no_rw_check *)
             logic [BITS-1:0] memory[0:DEPTH-1];
 
             assign in_ready  = is_space;

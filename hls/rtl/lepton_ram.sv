@@ -2,16 +2,14 @@
 //
 // A word written at one clock edge can be read from the next cycle on. No word is read while it is
 // written: the kernels see to that, and `no_rw_check` tells the tools.
-// Parameters: BITS of a word, DEPTH words; RAM_STYLE "auto", "block" or "distributed"; LATENCY 1 or 2 of
-//   reads, moved by `enable`. ADDRESS_BITS is derived: leave it.
+// Parameters: BITS of a word, DEPTH words; RAM_STYLE "block", "distributed" or "auto": block RAM from 4096
+//   bits and 65 words on; LATENCY 1 or 2 of reads, moved by `enable`. ADDRESS_BITS is derived: leave it.
+// LEPTON_NO_LUT_RAM is to be defined for fabrics without memory in LUTs: the tools choose.
 // Infers: block RAM (simple dual port) or LUT RAM.
 module lepton_ram #(
     parameter integer BITS = 8,
     parameter integer DEPTH = 2,
-    // Only the attribute below reads it, and Verilator skips attributes.
-    // verilator lint_off UNUSEDPARAM
     parameter RAM_STYLE = "auto",
-    // verilator lint_on UNUSEDPARAM
     parameter integer LATENCY = 2,
     parameter integer ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
@@ -23,6 +21,17 @@ module lepton_ram #(
     input  logic [ADDRESS_BITS-1:0] address,
     output logic [        BITS-1:0] data
 );
+    // Only the attribute reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
+    // verilator lint_off WIDTH
+    localparam IN_BLOCKS = RAM_STYLE == "block" || (RAM_STYLE == "auto" && DEPTH > 64 && BITS * DEPTH >= 4096);
+`ifdef LEPTON_NO_LUT_RAM
+    localparam STYLE = "auto";
+`else
+    localparam STYLE = IN_BLOCKS ? "block" : "distributed";
+`endif
+    // verilator lint_on WIDTH
+    // verilator lint_on UNUSEDPARAM
     logic [BITS-1:0] latch;
 
     generate
@@ -36,7 +45,7 @@ module lepton_ram #(
                 if (enable) latch <= word;
             end
         end else begin : g_memory
-            (* ram_style = RAM_STYLE, no_rw_check *)
+            (* ram_style = STYLE, no_rw_check *)
             logic [BITS-1:0] memory[0:DEPTH-1];
 
             always_ff @(posedge clk) begin

@@ -5,7 +5,7 @@
 //   groups come round in turn.
 // Parameters: X_BITS, X_SIGNED; M_BITS of a multiplier (signed); SUM_BITS of an addend, which hold the whole sum
 //   (signed); OUT_BITS; SHIFT; CHANNELS, LANES (one multiplier for all channels: CHANNELS = LANES);
-//   LOWEST, HIGHEST; IS_HALF_EVEN; MULTIPLIER_FILE, ADDEND_FILE: a word a channel group, lane l at l*M_BITS and
+//   LOWEST, HIGHEST; IS_HALF_EVEN; IS_UNIT where all multipliers are 1: nothing is multiplied; MULTIPLIER_FILE, ADDEND_FILE: a word a channel group, lane l at l*M_BITS and
 //   l*SUM_BITS; USE_DSP "yes" or "no"; DSP_WIDE, DSP_NARROW: bits of the two signed factors of a DSP block (25 and 18
 //   on AMD parts, 18 and 18 on ECP5 and Gowin, 16 and 16 on iCE40); ROM_STYLE "auto", "block", "distributed".
 // One word a cycle. Latency: 5 cycles + log2(partial products + 1), rounded up, and 1 more with
@@ -24,6 +24,7 @@ module lepton_requantize #(
     parameter signed [63:0] LOWEST = -64'sd128,
     parameter signed [63:0] HIGHEST = 127,
     parameter integer IS_HALF_EVEN = 0,
+    parameter integer IS_UNIT = 0,
     parameter MULTIPLIER_FILE = "",
     parameter ADDEND_FILE = "",
     // Only the attribute below reads it, and Verilator skips attributes.
@@ -58,8 +59,8 @@ module lepton_requantize #(
     localparam integer IS_A_WIDE = A_BY_WIDE * M_BY_NARROW <= A_BY_NARROW * M_BY_WIDE ? 1 : 0;
     localparam integer CUT_A = IS_A_WIDE != 0 ? WIDE : NARROW;
     localparam integer CUT_M = IS_A_WIDE != 0 ? NARROW : WIDE;
-    localparam integer PARTS_A = IS_A_WIDE != 0 ? A_BY_WIDE : A_BY_NARROW;
-    localparam integer PARTS_M = IS_A_WIDE != 0 ? M_BY_NARROW : M_BY_WIDE;
+    localparam integer PARTS_A = IS_UNIT != 0 ? 1 : IS_A_WIDE != 0 ? A_BY_WIDE : A_BY_NARROW;
+    localparam integer PARTS_M = IS_UNIT != 0 ? 1 : IS_A_WIDE != 0 ? M_BY_NARROW : M_BY_WIDE;
     localparam integer TERMS = PARTS_A * PARTS_M + 1;  // with the addend
     localparam integer TREE = $clog2(TERMS);
     localparam integer TOTAL = 3 + TREE;  // stage that holds the sum
@@ -194,7 +195,13 @@ module lepton_requantize #(
                         assign part_m = m[M_BITS-1:j*CUT_M];
                     end
 
-                    always_ff @(posedge clk) if (step) product <= part_a * part_m;
+                    if (IS_UNIT != 0) begin : g_unit
+                        logic is_unused_factor;
+                        assign is_unused_factor = &part_m;
+                        always_ff @(posedge clk) if (step) product <= (BITS_A + BITS_M)'(part_a);
+                    end else begin : g_product
+                        always_ff @(posedge clk) if (step) product <= part_a * part_m;
+                    end
 
                     assign terms[(i*PARTS_M+j)*SUM_BITS+:SUM_BITS] = SUM_BITS'(product) <<< PLACE;
                 end

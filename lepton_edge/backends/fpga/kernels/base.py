@@ -260,6 +260,12 @@ def common_divisors(*numbers: int) -> list[int]:
 RAMB18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 """Depth and width of an 18-kbit block RAM. Source: AMD UG473 (v1.14), table 1-7."""
 
+RAMB36_SHAPES = (
+    *((depth, 2 * width) for depth, width in RAMB18_SHAPES[:3]),
+    (4096, 9), (8192, 4), (16384, 2), (32768, 1),
+)  # fmt: skip
+"""The same of one of 36 kbit: 512 x 72 down to 32768 x 1."""
+
 LUTRAM_DEPTH = 64
 """Entries that one LUT holds for each bit. Source: AMD UG474 (v1.8), distributed RAM."""
 
@@ -298,8 +304,17 @@ def memory(width: int, depth: int, ports: int = 1, style: MemoryStyle = "auto") 
     is_small = depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS
     if style == "distributed" or (style == "auto" and is_small):
         return Resources(lut=width * -(-depth // LUTRAM_DEPTH) * ports, ff=width)
-    halves = min(-(-width // w) * -(-depth // d) for d, w in RAMB18_SHAPES)
-    return Resources(lut=8, ff=width, bram36=halves / 2)
+    return Resources(lut=8, ff=width, bram36=block_ram_halves(width, depth) / 2)
+
+
+def block_ram_halves(width: int, depth: int) -> int:
+    """Return the 18-kbit blocks of a memory as Yosys lays them out (0.70, memory_libmap).
+
+    A memory deeper than a block becomes a wider one, of which multiplexers take a word.
+    """
+    halves = (-(-width * -(-depth // d) // w) for d, w in RAMB18_SHAPES)
+    wholes = (2 * -(-width * -(-depth // d) // w) for d, w in RAMB36_SHAPES)
+    return min(*halves, *wholes)
 
 
 SRL_DEPTH = 32
@@ -310,7 +325,7 @@ def fifo(width: int, depth: int) -> Resources:
     """Return the cost of a FIFO."""
     if depth <= 2:
         return Resources(lut=width // 2 + 8, ff=2 * width + 4)
-    if depth <= 4 * SRL_DEPTH or width * depth < BLOCK_RAM_BITS:
+    if depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS:
         return Resources(lut=width * -(-depth // SRL_DEPTH) + 20, ff=width + 12)
     return memory(width, depth) + Resources(lut=40, ff=40)
 

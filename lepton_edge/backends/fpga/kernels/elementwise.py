@@ -91,8 +91,13 @@ class ScaledAdd(Join):
 
     @property
     def latency(self) -> int:
-        """See Kernel."""
-        return 4
+        """See Kernel: a cycle for each two bits of the scales."""
+        return 3 + -(-self.scale_bits // 2)
+
+    @property
+    def scale_bits(self) -> int:
+        """Bits of either scale, as signed numbers."""
+        return Elem.for_values(np.array([self.scale_a, self.scale_b])).bits
 
     @property
     def resources(self) -> Resources:
@@ -116,7 +121,12 @@ class ScaledAdd(Join):
     @property
     def module(self) -> Module:
         """See Kernel."""
-        scales = {"SCALE_A": self.scale_a, "SCALE_B": self.scale_b, "OFFSET": self.offset}
+        scales = {
+            "SCALE_BITS": self.scale_bits,
+            "SCALE_A": self.scale_a,
+            "SCALE_B": self.scale_b,
+            "OFFSET": self.offset,
+        }
         return Module("lepton_scaled_add", {**self.type_parameters, **scales}, ("a_", "b_"))
 
     @property

@@ -46,6 +46,15 @@ def multiplier_cost(a: int, b: int, acc: int, count: int, is_dsp: bool) -> Resou
     return Resources(lut=count * a * b + adders, ff=count * (a + b) + adders)
 
 
+LEAST_DSP_BITS = 9
+"""Bits of a product from which synthesis puts it into a DSP block (Yosys 0.70, mul2dsp)."""
+
+
+def arithmetics(x: Elem, weight: Elem) -> tuple[bool, ...]:
+    """Return how a product may be computed: in DSP blocks (True), in LUTs (False)."""
+    return (True, False) if x.bits + weight.bits >= LEAST_DSP_BITS else (False,)
+
+
 MAX_CHAIN = 4
 """DSP blocks that add each other's products in a row (hls/rtl/lepton_dot.sv)."""
 
@@ -126,7 +135,7 @@ class MatrixVector(Kernel):
             for simd in divisors(self.columns):
                 folds = (self.rows // pe) * (self.columns // simd)
                 for style in memory_styles(pe * simd * self.weight_elem.bits, folds):
-                    for is_dsp in (True, False):
+                    for is_dsp in arithmetics(self.x, self.weight_elem):
                         yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp, style=style)
 
     def _folded(self, **folding: Any) -> MatrixVector:
@@ -270,7 +279,7 @@ class Depthwise(Kernel):
         for pe in divisors(self.channels):
             words = self.channels // pe * self.taps
             for style in memory_styles(pe * self.weight_elem.bits, words):
-                for is_dsp in (True, False):
+                for is_dsp in arithmetics(self.x, self.weight_elem):
                     yield replace(self, pe=pe, is_dsp=is_dsp, style=style)
 
     @property

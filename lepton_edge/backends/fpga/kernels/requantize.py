@@ -122,24 +122,37 @@ class Requantize(ChannelMap):
         return Elem(min(64, bits_for_range(-bound, bound)))
 
     @property
+    def is_unit(self) -> bool:
+        """Whether nothing is multiplied."""
+        return bool((self.multiplier == 1).all())
+
+    @property
+    def partial_products(self) -> int:
+        """Products of pieces that fit a DSP block, whichever factor is cut for its wide input.
+
+        Source: hls/rtl/lepton_requantize.sv; AMD UG479: 25 x 18 bits, signed.
+        """
+        if self.is_unit:
+            return 1
+        factor = Elem.for_values(self.multiplier).bits
+        x = self.x.bits + (not self.x.signed)
+        return min(_pieces(x, 25) * _pieces(factor, 18), _pieces(x, 18) * _pieces(factor, 25))
+
+    @property
     def latency(self) -> int:
         """See Kernel: a stage of adders for each halving of the partial products and the addend."""
-        factor = Elem.for_values(self.multiplier).bits
-        partial = -(-self.x.bits // 25) * -(-factor // 18)
         is_even = self.rounding is Rounding.HALF_EVEN and self.shift > 0
-        return 5 + partial.bit_length() + is_even
+        return 5 + self.partial_products.bit_length() + is_even
 
     @property
     def resources(self) -> Resources:
         """See Kernel: multipliers beyond 25 x 18 bits take several DSP blocks."""
         factor = Elem.for_values(self.multiplier).bits
-        blocks = -(-self.x.bits // 25) * -(-factor // 18)
-        is_trivial = bool((np.abs(self.multiplier) == 1).all())
         total = self.sum_elem.bits
         cost = Resources(
             lut=self.lanes * (total + 2 * self.out.bits),
             ff=self.lanes * 2 * total,
-            dsp=0 if is_trivial else self.lanes * blocks,
+            dsp=0 if self.is_unit else self.lanes * self.partial_products,
         )
         if not self._shared:
             cost += memory(self.lanes * (factor + total), self.channels // self.lanes)
@@ -193,6 +206,7 @@ class Requantize(ChannelMap):
             "SUM_BITS": addend.elem.bits,
             "SHIFT": self.shift,
             "IS_HALF_EVEN": int(self.rounding is Rounding.HALF_EVEN and self.shift > 0),
+            "IS_UNIT": int(self.is_unit),
             "LOWEST": self.lowest,
             "HIGHEST": self.highest,
         }
@@ -206,6 +220,11 @@ class Requantize(ChannelMap):
             f"{self.x.bits}-bit sums to codes {self.lowest}..{self.highest} by multiplier and "
             f"shift {self.shift}, {self.channels} channels at {self.pixels} pixels"
         )
+
+
+def _pieces(bits: int, most: int) -> int:
+    """Return the pieces of a signed number, all but the last one unsigned and a bit narrower."""
+    return max(0, bits - 2) // (most - 1) + 1
 
 
 @dataclass(frozen=True, eq=False)
