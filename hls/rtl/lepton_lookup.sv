@@ -68,7 +68,6 @@ module lepton_lookup #(
             logic [     SUM_BITS-1:0] x;
             logic [     SUM_BITS-1:0] entry;
             logic [   DEPTH_BITS-1:0] address;
-            logic [LANES*OUT_BITS-1:0] word;
             logic                     is_unused_bits;
 
             if (X_SIGNED != 0) begin : g_signed
@@ -77,7 +76,7 @@ module lepton_lookup #(
                 assign x = SUM_BITS'(in_data[l*X_BITS+:X_BITS]);
             end
             assign entry          = x - SUM_BITS'(FIRST) + SUM_BITS'(base);
-            assign is_unused_bits = &{entry[SUM_BITS-1:DEPTH_BITS], word};  // all lanes but l
+            assign is_unused_bits = &entry[SUM_BITS-1:DEPTH_BITS];
 
             always_ff @(posedge clk) if (step) address <= entry[DEPTH_BITS-1:0];
 
@@ -85,15 +84,15 @@ module lepton_lookup #(
                 .BITS     (LANES * OUT_BITS),
                 .DEPTH    (DEPTH),
                 .ROM_FILE (ROM_FILE),
-                .ROM_STYLE(ROM_STYLE)
+                .ROM_STYLE(ROM_STYLE),
+                .FIRST    (l * OUT_BITS),
+                .TAKEN    (OUT_BITS)
             ) u_table (
                 .clk    (clk),
                 .enable (step),
                 .address(address),
-                .data   (word)
+                .data   (words[l*OUT_BITS+:OUT_BITS])
             );
-
-            assign words[l*OUT_BITS+:OUT_BITS] = word[l*OUT_BITS+:OUT_BITS];
         end
     endgenerate
 

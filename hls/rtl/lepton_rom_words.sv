@@ -10,12 +10,14 @@ module lepton_rom_words #(
     parameter integer DEPTH = 2,
     parameter ROM_FILE = "",
     parameter ROM_STYLE = "auto",
+    parameter integer FIRST = 0,
+    parameter integer TAKEN = BITS,
     parameter integer ADDRESS_BITS = $clog2(DEPTH)
 ) (
     input  logic                    clk,
     input  logic                    enable,
     input  logic [ADDRESS_BITS-1:0] address,
-    output logic [        BITS-1:0] data
+    output logic [       TAKEN-1:0] data
 );
     // Only the attribute reads it, and Verilator skips attributes. Yosys calls a ROM in LUTs "logic".
     // verilator lint_off UNUSEDPARAM
@@ -30,13 +32,13 @@ module lepton_rom_words #(
     // verilator lint_on UNUSEDPARAM
     (* rom_style = STYLE *)
     logic [BITS-1:0] memory[0:DEPTH-1];
-    logic [BITS-1:0] latch;
+    logic [TAKEN-1:0] latch;
 
     initial $readmemh(ROM_FILE, memory);
 
     always_ff @(posedge clk) begin
         if (enable) begin
-            latch <= memory[address];
+            latch <= memory[address][FIRST+:TAKEN];
             data  <= latch;
         end
     end

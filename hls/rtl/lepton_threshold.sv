@@ -161,13 +161,11 @@ module lepton_threshold #(
                     logic [     STAGES-1:0] count_3;
                     logic [     STAGES-1:0] tried;
                     logic [ DEPTH_BITS-1:0] address;
-                    logic [LANES*X_BITS-1:0] word;
+                    logic [     X_BITS-1:0] word;
                     logic                   is_reached;
                     logic                   is_level;  // there is such a threshold
-                    logic                   is_unused_word;
 
-                    assign count_0        = counts[s*STAGES+:STAGES];
-                    assign is_unused_word = &word;  // all lanes but l
+                    assign count_0 = counts[s*STAGES+:STAGES];
 
                     if (DEPTH == 1) begin : g_one
                         assign address = 1'b0;
@@ -183,7 +181,9 @@ module lepton_threshold #(
                         .BITS     (LANES * X_BITS),
                         .DEPTH    (DEPTH),
                         .ROM_FILE ({ROM_FILE, "_", 8'(48 + s / 10), 8'(48 + s % 10), ".mem"}),
-                        .ROM_STYLE(ROM_STYLE)
+                        .ROM_STYLE(ROM_STYLE),
+                        .FIRST    (l * X_BITS),
+                        .TAKEN    (X_BITS)
                     ) u_thresholds (
                         .clk    (clk),
                         .enable (step),
@@ -198,9 +198,9 @@ module lepton_threshold #(
                         assign is_level = tried <= STAGES'(LEVELS);
                     end
                     if (X_SIGNED != 0) begin : g_signed
-                        assign is_reached = $signed(x_2) >= $signed(word[l*X_BITS+:X_BITS]);
+                        assign is_reached = $signed(x_2) >= $signed(word);
                     end else begin : g_unsigned
-                        assign is_reached = x_2 >= word[l*X_BITS+:X_BITS];
+                        assign is_reached = x_2 >= word;
                     end
 
                     always_ff @(posedge clk) begin

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lepton_edge.backends.boards import Resources
-from lepton_edge.backends.fpga.kernels.base import Kernel, Port, fifo
+from lepton_edge.backends.fpga.kernels.base import Kernel, Port
+from lepton_edge.backends.fpga.kernels.costs import logic
+from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH, fifo
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, converters
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.names import Namespace
@@ -126,11 +128,8 @@ class Dataflow:
         return values
 
 
-MIN_DEPTH = 2
-"""Words of a plain FIFO: two let a writer and a reader work in the same cycle."""
-
-AXI_LITE = Resources(lut=150, ff=200)
-"""An AXI4-Lite register file of a few words; estimated."""
+AXI_LITE = logic("registers", {"one": 1})
+"""The AXI4-Lite register file."""
 
 
 def connect(dataflow: Dataflow) -> Dataflow:

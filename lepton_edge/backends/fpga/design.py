@@ -22,6 +22,7 @@ from lepton_edge.backends.fpga.folding import (
     find_plan,
 )
 from lepton_edge.backends.fpga.hls_text import HlsOptions, board_files, network_files
+from lepton_edge.backends.fpga.kernels.costs import costs
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, WidthConverter
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.backends.fpga.lower import lower_dataflow
@@ -32,8 +33,11 @@ from lepton_edge.errors import DoesNotFitError, UserError
 from lepton_edge.ir.graph import Graph
 from lepton_edge.progress import Progress
 
-MODEL_ERROR = "not calibrated yet"
-"""What the report says about the error of the cost functions."""
+CALIBRATED = "xc7"
+"""The family that the prices of LUTs and flip-flops are fitted to."""
+
+CYCLES_ERROR = "RTL simulation: within 1 %"
+"""What is known of cycles and latency: docs/hardware.md has networks beside their simulation."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,13 @@ def _best(planner: Planner, request: Request) -> str:
     )
 
 
+def _known_error(name: str, family: str) -> str:
+    """Return what a report says of the error of an estimate."""
+    if name not in Resources().as_dict():
+        return CYCLES_ERROR
+    return costs().known_error(name) if family == CALIBRATED else f"fitted to {CALIBRATED} alone"
+
+
 def metrics(design: Design) -> tuple[Metric, ...]:
     """Return the design's figures, all from the kernels' own models."""
     dataflow, clock = design.dataflow, design.clock_mhz
@@ -218,7 +229,8 @@ def metrics(design: Design) -> tuple[Metric, ...]:
     source = "kernel cost functions"
 
     def estimate(name: str, value: float, unit: str = "") -> Metric:
-        return Metric(name, value, unit, Evidence.ESTIMATED, source, MODEL_ERROR)
+        error = _known_error(name, design.board.family)
+        return Metric(name, value, unit, Evidence.ESTIMATED, source, error)
 
     return (
         Metric("clock_mhz", clock, "MHz", Evidence.ESTIMATED, "as chosen; timing is not checked"),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Dataflow
+from lepton_edge.backends.fpga.dataflow import Dataflow
+from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH
 from lepton_edge.ir.types import Array
 
 SLACK = 16

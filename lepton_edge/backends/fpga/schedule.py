@@ -21,13 +21,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Actor, Dataflow
-from lepton_edge.backends.fpga.kernels.base import (
-    BLOCK_RAM_BITS,
-    LUTRAM_DEPTH,
-    Kernel,
-    memory_styles,
-)
+from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
+from lepton_edge.backends.fpga.kernels.base import Kernel
+from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH
+from lepton_edge.backends.fpga.kernels.memories import is_in_blocks, memory_styles
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.ir.types import Array
@@ -55,7 +52,7 @@ def fifo_latency(width: int, depth: int) -> int:
     """
     if depth <= MIN_DEPTH:
         return 1
-    return 2 if depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS else 3
+    return 3 if is_in_blocks(width, depth) else 2
 
 
 def latency_cycles(dataflow: Dataflow) -> int:

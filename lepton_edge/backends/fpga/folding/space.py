@@ -11,7 +11,6 @@ import numpy as np
 from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga.dataflow import (
     AXI_LITE,
-    MIN_DEPTH,
     Actor,
     Dataflow,
     connect,
@@ -20,7 +19,8 @@ from lepton_edge.backends.fpga.dataflow import (
 from lepton_edge.backends.fpga.folding.budget import PRICES, counts
 from lepton_edge.backends.fpga.folding.pins import Pins, check_pins, exclusive, obeying
 from lepton_edge.backends.fpga.folding.problem import Joint, Part, Problem
-from lepton_edge.backends.fpga.kernels.base import Elem, Kernel, fifo
+from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
+from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH, fifo
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, Stream, WidthConverter, converters
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.ir.types import Array

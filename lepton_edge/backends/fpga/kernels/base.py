@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
 from lepton_edge.backends.boards import Resources
+from lepton_edge.backends.fpga.kernels.costs import logic
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array, bits_for_range
 
@@ -217,9 +218,19 @@ class Kernel:
         return np.searchsorted(steps.reads[index], steps.writes, side="right")
 
     @property
-    def resources(self) -> Resources:
-        """What the kernel needs; estimated."""
+    def amounts(self) -> Mapping[str, float]:
+        """What the kernel's logic is made of, by the names that `costs` has prices for."""
         raise NotImplementedError
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """The DSP blocks and the block RAM, exactly."""
+        return Resources()
+
+    @property
+    def resources(self) -> Resources:
+        """What the kernel needs: blocks, and its logic as estimated."""
+        return self.hard_blocks + logic(self.kind, self.amounts)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """Compute the outputs of N frames."""
@@ -255,85 +266,6 @@ def divisors(number: int) -> list[int]:
 def common_divisors(*numbers: int) -> list[int]:
     """Return the common divisors of ``numbers``, ascending."""
     return divisors(math.gcd(*numbers))
-
-
-RAMB18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-"""Depth and width of an 18-kbit block RAM. Source: AMD UG473 (v1.14), table 1-7."""
-
-RAMB36_SHAPES = (
-    *((depth, 2 * width) for depth, width in RAMB18_SHAPES[:3]),
-    (4096, 9), (8192, 4), (16384, 2), (32768, 1),
-)  # fmt: skip
-"""The same of one of 36 kbit: 512 x 72 down to 32768 x 1."""
-
-LUTRAM_DEPTH = 64
-"""Entries that one LUT holds for each bit. Source: AMD UG474 (v1.8), distributed RAM."""
-
-BLOCK_RAM_BITS = 4096
-"""Memories of at least this many bits, deeper than LUTRAM_DEPTH, go to block RAM by themselves."""
-
-LEAST_BLOCK_BITS = 1024
-"""Memories of fewer bits are never planned in block RAM: they would leave most of it empty."""
-
-MOST_DISTRIBUTED_BITS = 1 << 16
-"""Memories of more bits are never planned in LUTs: reading a thousand of them takes too long."""
-
-MemoryStyle = Literal["auto", "block", "distributed"]
-"""Where a memory is: in block RAM, in LUTs, or where the tools put it; as RTL parameters say it."""
-
-
-def memory_styles(width: int, depth: int) -> tuple[MemoryStyle, ...]:
-    """Return the styles worth planning for ``depth`` words of ``width`` bits."""
-    if depth <= SRL_DEPTH or width * depth < LEAST_BLOCK_BITS:
-        return ("distributed",)
-    return ("block",) if width * depth > MOST_DISTRIBUTED_BITS else ("distributed", "block")
-
-
-def memory(width: int, depth: int, ports: int = 1, style: MemoryStyle = "auto") -> Resources:
-    """Return the cost of a memory of ``depth`` words of ``width`` bits.
-
-    Args:
-        width: bits of a word.
-        depth: number of words.
-        ports: 1 for a ROM or a simple dual-port RAM in block RAM; 2 doubles the LUTs of a
-            distributed RAM that is read and written at once.
-        style: where it is.
-    """
-    if depth <= 1:
-        return Resources()
-    is_small = depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS
-    if style == "distributed" or (style == "auto" and is_small):
-        return Resources(lut=width * -(-depth // LUTRAM_DEPTH) * ports, ff=width)
-    return Resources(lut=8, ff=width, bram36=block_ram_halves(width, depth) / 2)
-
-
-def block_ram_halves(width: int, depth: int) -> int:
-    """Return the 18-kbit blocks of a memory as Yosys lays them out (0.70, memory_libmap).
-
-    A memory deeper than a block becomes a wider one, of which multiplexers take a word.
-    """
-    halves = (-(-width * -(-depth // d) // w) for d, w in RAMB18_SHAPES)
-    wholes = (2 * -(-width * -(-depth // d) // w) for d, w in RAMB36_SHAPES)
-    return min(*halves, *wholes)
-
-
-SRL_DEPTH = 32
-"""Words that a shift-register LUT holds for each bit. Source: AMD UG474 (v1.8), SRLC32E."""
-
-
-def fifo(width: int, depth: int) -> Resources:
-    """Return the cost of a FIFO."""
-    if depth <= 2:
-        return Resources(lut=width // 2 + 8, ff=2 * width + 4)
-    if depth <= LUTRAM_DEPTH or width * depth < BLOCK_RAM_BITS:
-        return Resources(lut=width * -(-depth // SRL_DEPTH) + 20, ff=width + 12)
-    return memory(width, depth) + Resources(lut=40, ff=40)
-
-
-def control(states: int) -> Resources:
-    """Return the cost of loop counters up to ``states`` and a handshake."""
-    bits = max(1, states).bit_length()
-    return Resources(lut=30 + 3 * bits, ff=30 + 2 * bits)
 
 
 def as_frames(array: Array, *shape: int) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -16,13 +16,12 @@ from lepton_edge.backends.fpga.kernels.base import (
     Module,
     Port,
     as_frames,
-    control,
     divisors,
     flat,
-    memory,
     typed,
 )
-from lepton_edge.backends.fpga.kernels.matrix_vector import multiplier_cost
+from lepton_edge.backends.fpga.kernels.costs import counter_bits
+from lepton_edge.backends.fpga.kernels.memories import block_ram, ram_luts
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array
 
@@ -80,6 +79,13 @@ class Join(Kernel):
         return (self.a.c_type, self.b.c_type, self.out.c_type, self.lanes)
 
 
+def booth_digits(scale: int) -> int:
+    """Return how many of a number's radix-4 Booth digits are not 0 (lepton_multiplier.sv)."""
+    bits = 2 * (scale.bit_length() // 2 + 1)
+    shifted = (scale & ((1 << bits) - 1)) << 1
+    return sum((shifted >> place) & 7 not in (0, 7) for place in range(0, bits, 2))
+
+
 @dataclass(frozen=True)
 class ScaledAdd(Join):
     """``scale_a * a + scale_b * b + offset`` on raw codes."""
@@ -100,11 +106,22 @@ class ScaledAdd(Join):
         return Elem.for_values(np.array([self.scale_a, self.scale_b])).bits
 
     @property
-    def resources(self) -> Resources:
-        """See Kernel: constant multiplications take about half the adders of their set bits."""
-        ones = (abs(self.scale_a).bit_count() + abs(self.scale_b).bit_count() + 2) // 2
-        adders = self.lanes * ones * self.out.bits
-        return Resources(lut=adders, ff=adders) + control(self.outputs[0].words)
+    def amounts(self) -> Mapping[str, float]:
+        """See Kernel: a multiplier by a constant has a row for each digit that is not 0."""
+        lanes = self.lanes
+        rows = -(-self.scale_bits // 2)
+        digits = booth_digits(self.scale_a), booth_digits(self.scale_b)
+        bits = self.a.bits + (not self.a.signed), self.b.bits + (not self.b.signed)
+        return {
+            "one": 1,
+            "stages": rows,
+            "inputs": lanes * sum(bits),
+            "rows": lanes * sum((n - 1) * (b + 2) for n, b in zip(digits, bits, strict=True) if n),
+            "lines": lanes * rows * sum(bits),
+            "scaled": lanes * rows * sum(bits) if rows > 1 else 0,
+            "sums": lanes * self.out.bits,
+            "offset": lanes * self.out.bits if self.offset else 0,
+        }
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -165,12 +182,23 @@ class Multiply(Join):
         return Steps.of(words, (np.arange(words), factors), np.arange(words))
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        cost = multiplier_cost(self.a.bits + 1, self.b.bits + 1, self.out.bits, self.lanes, True)
-        if self.is_spread:
-            cost += memory(self.lanes * self.b.bits, self.channels // self.lanes, ports=2)
-        return cost + control(self.outputs[0].words)
+        kept = self.channels // self.lanes if self.is_spread else 0
+        return {
+            "one": 1,
+            "counters": counter_bits(kept, self.pixels) if self.is_spread else 0,
+            "inputs": self.lanes * (self.a.bits + self.b.bits),
+            "factors": ram_luts(self.lanes * self.b.bits, kept, has_one_address=True),
+            "replayed": self.lanes * self.b.bits if kept else 0,
+            "products": self.lanes * self.out.bits,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel."""
+        kept = self.channels // self.lanes if self.is_spread else 0
+        return Resources(dsp=self.lanes) + block_ram(self.lanes * self.b.bits, kept)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""

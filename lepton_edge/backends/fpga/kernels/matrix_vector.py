@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,36 +15,27 @@ from lepton_edge.backends.fpga.kernels.base import (
     Elem,
     Kernel,
     Memory,
-    MemoryStyle,
     Module,
     Port,
     Table,
     as_frames,
-    control,
     divisors,
     flat,
     grouped,
-    memory,
-    memory_styles,
     typed,
+)
+from lepton_edge.backends.fpga.kernels.costs import counter_bits, tree_bits
+from lepton_edge.backends.fpga.kernels.memories import (
+    MemoryStyle,
+    block_ram,
+    is_in_blocks,
+    memory_styles,
+    ram_luts,
+    rom_luts,
 )
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.ops.linear import exact_matmul
 from lepton_edge.ir.types import Array
-
-
-def multiplier_cost(a: int, b: int, acc: int, count: int, is_dsp: bool) -> Resources:
-    """Return the cost of ``count`` multipliers of a x b bits and the adders behind them.
-
-    A multiplier of LUTs takes about one LUT for each partial product bit; an adder one LUT for
-    each bit. Calibrated on nothing yet: one probe layer agreed within a third.
-    """
-    width = min(a + b + 2, acc)
-    adders = count * width
-    if is_dsp:
-        return Resources(lut=adders, ff=adders, dsp=count)
-    return Resources(lut=count * a * b + adders, ff=count * (a + b) + adders)
-
 
 LEAST_DSP_BITS = 9
 """Bits of a product from which synthesis puts it into a DSP block (Yosys 0.70, mul2dsp)."""
@@ -62,6 +53,12 @@ MAX_CHAIN = 4
 def multiplier_rows(x: Elem, weight: Elem) -> int:
     """Return the Booth rows of a multiplier in LUTs, a cycle each (lepton_multiplier.sv)."""
     return -(-min(x.bits + (not x.signed), weight.bits) // 2)
+
+
+def lut_multiplier_bits(x: Elem, weight: Elem) -> int:
+    """Return the adder bits of a multiplier in LUTs: two more than the wider factor a row."""
+    wide = max(x.bits + (not x.signed), weight.bits)
+    return (wide + 2) * multiplier_rows(x, weight)
 
 
 def dot_latency(x: Elem, weight: Elem, simd: int, is_dsp: bool) -> int:
@@ -167,19 +164,66 @@ class MatrixVector(Kernel):
         )
 
     @property
-    def resources(self) -> Resources:
+    def uses_dsp(self) -> bool:
+        """Whether synthesis puts the products into DSP blocks."""
+        return self.is_dsp and arithmetics(self.x, self.weight_elem)[0]
+
+    @property
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        folds = (self.rows // self.pe) * (self.columns // self.simd)
-        weights = self.weight_elem
-        cost = multiplier_cost(
-            self.x.bits, weights.bits, self.acc.bits, self.pe * self.simd, self.is_dsp
-        )
-        cost += memory(self.pe * self.simd * weights.bits, folds, style=self.style)
-        cost += memory(self.pe * self.acc.bits, self.rows // self.pe)
-        if self.rows > self.pe:
-            cost += memory(self.simd * self.x.bits, self.columns // self.simd, ports=2)
-        accumulators = self.pe * self.acc.bits
-        return cost + Resources(lut=accumulators, ff=accumulators) + control(self.vectors * folds)
+        groups, folds = self.rows // self.pe, self.columns // self.simd
+        weight_bits = self.pe * self.simd * self.weight_elem.bits
+        word = self.simd * self.x.bits
+        sums = self.pe * self.acc.bits
+        many = groups > 1
+        in_luts = not is_in_blocks(weight_bits, groups * folds, self.style)
+        amounts = {
+            "one": 1,
+            "counters": counter_bits(groups, groups, folds, groups * folds),
+            "weights": rom_luts(weight_bits, groups * folds, self.style),
+            "weight registers": weight_bits if in_luts else 0,
+            "biases": rom_luts(sums, groups),
+            "bias registers": sums if many else 0,
+            "vector": ram_luts(word, folds, has_one_address=True) if many else 0,
+            "replayed": word if many else 0,
+            "inputs": word,
+            "sums": sums,
+            "skid": sums if folds == 1 else 0,
+        }
+        return {**amounts, **self._arithmetic(sums if folds > 1 else 0)}
+
+    def _arithmetic(self, accumulated: int) -> dict[str, float]:
+        """Return the amounts of multipliers and of the adders behind them."""
+        x, weight, simd = self.x, self.weight_elem, self.simd
+        if self.uses_dsp:
+            chain = min(simd, MAX_CHAIN)
+            bits = x.bits + weight.bits + (chain - 1).bit_length()
+            late = sum(max(0, lane % chain - 2) for lane in range(simd))
+            return {
+                "chained inputs": (chain - 1) * simd * x.bits,
+                "delayed weights": self.pe * weight.bits * late,
+                "chained weights": self.pe * weight.bits * sum(n % chain for n in range(simd)),
+                "chain tree": self.pe * tree_bits(-(-simd // chain), bits),
+                "accumulators": accumulated if simd > 1 else 0,
+            }
+        rows = multiplier_rows(x, weight)
+        return {
+            "input line": (rows - 1) * simd * x.bits,
+            "multipliers": self.pe * simd * lut_multiplier_bits(x, weight),
+            "first rows": self.pe * simd,
+            "digits": self.pe * simd * rows * (rows - 1),
+            "tree": self.pe * tree_bits(simd, x.bits + weight.bits),
+            "LUT accumulators": accumulated,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel."""
+        groups, folds = self.rows // self.pe, self.columns // self.simd
+        found = Resources(dsp=self.pe * self.simd if self.uses_dsp else 0)
+        found += block_ram(self.pe * self.simd * self.weight_elem.bits, groups * folds, self.style)
+        found += block_ram(self.pe * self.acc.bits, groups)
+        return found + block_ram(self.simd * self.x.bits, folds if groups > 1 else 0)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -295,15 +339,46 @@ class Depthwise(Kernel):
         return Steps.of(words, np.arange(words), np.arange(self.taps, words + 1, self.taps) - 1)
 
     @property
-    def resources(self) -> Resources:
+    def uses_dsp(self) -> bool:
+        """Whether synthesis puts the products into DSP blocks."""
+        return self.is_dsp and arithmetics(self.x, self.weight_elem)[0]
+
+    @property
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        weights = self.weight_elem
-        folds = self.channels // self.pe
-        cost = multiplier_cost(self.x.bits, weights.bits, self.acc.bits, self.pe, self.is_dsp)
-        cost += memory(self.pe * weights.bits, folds * self.taps, style=self.style)
-        cost += memory(self.pe * self.acc.bits, folds)
-        accumulators = self.pe * self.acc.bits
-        return cost + Resources(lut=accumulators, ff=accumulators) + control(self.inputs[0].words)
+        x, weight, pe = self.x, self.weight_elem, self.pe
+        groups, sums = self.channels // pe, pe * self.acc.bits
+        words = groups * self.taps
+        in_luts = not is_in_blocks(pe * weight.bits, words, self.style)
+        amounts: dict[str, float] = {
+            "one": 1,
+            "counters": counter_bits(groups, groups, self.taps, words),
+            "weights": rom_luts(pe * weight.bits, words, self.style),
+            "weight registers": pe * weight.bits if in_luts else 0,
+            "biases": rom_luts(sums, groups),
+            "bias registers": sums if groups > 1 else 0,
+            "inputs": pe * x.bits,
+            "sums": sums,
+        }
+        if self.uses_dsp:
+            return amounts
+        rows = multiplier_rows(x, weight)
+        return {
+            **amounts,
+            "multipliers": pe * lut_multiplier_bits(x, weight),
+            "first rows": pe,
+            "digits": pe * rows * (rows - 1),
+            "input line": (rows - 1) * pe * x.bits,
+            "LUT accumulators": sums,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel."""
+        groups = self.channels // self.pe
+        found = Resources(dsp=self.pe if self.uses_dsp else 0)
+        found += block_ram(self.pe * self.weight_elem.bits, groups * self.taps, self.style)
+        return found + block_ram(self.pe * self.acc.bits, groups)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
@@ -17,9 +16,9 @@ from lepton_edge.backends.fpga.kernels.base import (
     Module,
     Port,
     common_divisors,
-    control,
     flat,
 )
+from lepton_edge.backends.fpga.kernels.costs import counter_bits
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array
 
@@ -54,10 +53,9 @@ class Stream(Kernel):
         return {"lanes": self.lanes}
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        width = self.lanes * self.x.bits
-        return Resources(lut=width // 2 + 16, ff=width + 8)
+        return {"one": 1, "words": self.lanes * self.x.bits}
 
 
 @dataclass(frozen=True)
@@ -123,13 +121,23 @@ class WidthConverter(Stream):
         return Steps.of(len(reads), reads, -(-(writes + 1) * self.out_lanes // self.lanes) - 1)
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel: a gearbox between widths that do not divide each other needs shifters."""
-        held = max(self.lanes, self.out_lanes) * self.x.bits
-        if max(self.lanes, self.out_lanes) % min(self.lanes, self.out_lanes):
-            held = (self.lanes + self.out_lanes) * self.x.bits
-            return Resources(lut=4 * held + 40, ff=held + 20)
-        return Resources(lut=held + 20, ff=held + 12)
+        given, taken, bits = self.lanes, self.out_lanes, self.x.bits
+        if given % taken == 0:
+            counter = counter_bits(given // taken)
+            return {"narrowing": 1, "narrow counters": counter, "narrowed": (given - taken) * bits}
+        if taken % given == 0:
+            counter = counter_bits(taken // given)
+            return {"widening": 1, "wide counters": counter, "widened": taken * bits}
+        unit = math.gcd(given, taken)
+        held, places = given + taken - unit, (taken - unit) // unit + 1
+        return {
+            "gearbox": 1,
+            "gears": held * bits,
+            "gear places": given * bits * places,
+            "gear words": taken * bits,
+        }
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -211,10 +219,10 @@ class Concat(Kernel):
         )
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        width = self.outputs[0].width
-        return Resources(lut=width, ff=width) + control(self.outputs[0].words)
+        counters = counter_bits((self.block_a + self.block_b) // self.lanes)
+        return {"one": 1, "counters": counters, "words": self.outputs[0].width}
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -289,9 +297,10 @@ class Slice(Kernel):
         return Steps.of(count, np.arange(count), (blocks + kept).ravel())
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        return Resources(lut=16, ff=self.inputs[0].width) + control(self.inputs[0].words)
+        counters = counter_bits(self.block // self.lanes)
+        return {"one": 1, "counters": counters, "words": self.outputs[0].width}
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -344,6 +353,13 @@ class AxisEnd(Stream):
     def axis_width(self) -> int:
         """Bits of TDATA."""
         return 8 * self.x.num_bytes * self.lanes
+
+    @property
+    def amounts(self) -> Mapping[str, float]:
+        """See Kernel."""
+        way = "input" if self.is_input else "output"
+        counters = counter_bits(self.inputs[0].words)
+        return {way: 1, f"{way} counters": counters, f"{way} words": self.inputs[0].width}
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""

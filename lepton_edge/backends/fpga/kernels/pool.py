@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -16,12 +16,12 @@ from lepton_edge.backends.fpga.kernels.base import (
     Module,
     Port,
     as_frames,
-    control,
     divisors,
     flat,
-    memory,
     typed,
 )
+from lepton_edge.backends.fpga.kernels.costs import counter_bits
+from lepton_edge.backends.fpga.kernels.memories import block_ram, ram_luts
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array
 
@@ -95,11 +95,26 @@ class Pool(Kernel):
         return Steps.of(words, np.arange(words), writes)
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        lanes = self.pe * self.acc.bits
-        state = memory(lanes, self.channels // self.pe if self.is_global else 1, ports=2)
-        return state + Resources(lut=2 * lanes, ff=2 * lanes) + control(self.inputs[0].words)
+        word, groups = self.pe * self.acc.bits, self.channels // self.pe
+        kind = "maxima" if self.is_max else "sums"
+        if not self.is_global:
+            skid = word if self.taps == 1 else 0
+            return {"one": 1, "counters": counter_bits(self.taps), kind: word, "skid": skid}
+        return {
+            "global": 1,
+            "global counters": counter_bits(groups, self.taps),
+            "global inputs": self.pe * self.x.bits,
+            "kept": ram_luts(word, groups),
+            "kept words": word if groups > 1 else 0,
+            f"global {kind}": word,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel."""
+        return block_ram(self.pe * self.acc.bits, self.channels // self.pe if self.is_global else 0)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,12 +18,17 @@ from lepton_edge.backends.fpga.kernels.base import (
     Port,
     Table,
     as_frames,
-    control,
     divisors,
     flat,
     grouped,
-    memory,
     typed,
+)
+from lepton_edge.backends.fpga.kernels.costs import counter_bits
+from lepton_edge.backends.fpga.kernels.memories import (
+    MemoryStyle,
+    block_ram,
+    is_in_blocks,
+    rom_luts,
 )
 from lepton_edge.ir.ops.quantized import Rounding
 from lepton_edge.ir.types import Array, bits_for_range
@@ -145,18 +150,37 @@ class Requantize(ChannelMap):
         return 5 + self.partial_products.bit_length() + is_even
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
+        """See Kernel."""
+        factor, total = (table.elem.bits for table in self.tables)
+        groups = 1 if self._shared else self.channels // self.lanes
+        products, lanes = self.partial_products, self.lanes
+        kept = max(total - self.shift, self.out.bits) + 1
+        is_even = self.rounding is Rounding.HALF_EVEN and self.shift > 0
+        return {
+            "one": 1,
+            "counters": counter_bits(groups),
+            "parameters": rom_luts(lanes * factor, groups) + rom_luts(lanes * total, groups),
+            "parameter registers": lanes * (2 * factor + 3 * total) if groups > 1 else 0,
+            "inputs": lanes * self.x.bits,
+            "first sum": lanes * total,
+            "further sums": lanes * total * (products - 1),
+            "unit products": lanes * self.x.bits if self.is_unit else 0,
+            "clamp": lanes * kept,
+            "codes": lanes * self.out.bits,
+            "rounded": lanes * kept if is_even else 0,
+            "rest": lanes * self.shift if is_even else 0,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
         """See Kernel: multipliers beyond 25 x 18 bits take several DSP blocks."""
-        factor = Elem.for_values(self.multiplier).bits
-        total = self.sum_elem.bits
-        cost = Resources(
-            lut=self.lanes * (total + 2 * self.out.bits),
-            ff=self.lanes * 2 * total,
-            dsp=0 if self.is_unit else self.lanes * self.partial_products,
+        factor, total = (table.elem.bits for table in self.tables)
+        groups = 1 if self._shared else self.channels // self.lanes
+        found = Resources(dsp=0 if self.is_unit else self.lanes * self.partial_products)
+        return (
+            found + block_ram(self.lanes * factor, groups) + block_ram(self.lanes * total, groups)
         )
-        if not self._shared:
-            cost += memory(self.lanes * (factor + total), self.channels // self.lanes)
-        return cost + control(self.outputs[0].words)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -251,18 +275,55 @@ class Threshold(ChannelMap):
         return 5 if self.levels <= PARALLEL_LEVELS else 3 * self.levels.bit_length() + 2
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel: few levels are compared at once; many by a pipelined binary search."""
-        groups = max(1, len(self.thresholds) // self.lanes)
+        groups, lanes, bits = self._groups, self.lanes, self.x.bits
         if self.levels <= PARALLEL_LEVELS:
-            compare = self.lanes * self.levels * self.x.bits
-            words = memory(self.lanes * self.levels * self.x.bits, groups)
-            return words + Resources(lut=compare, ff=self.lanes * self.x.bits) + control(groups)
-        cost = control(groups)
-        for level in range(self.levels.bit_length()):
-            cost += memory(self.lanes * self.x.bits, groups << level)
-            cost += Resources(lut=self.lanes * self.x.bits, ff=self.lanes * self.x.bits)
-        return cost
+            thresholds = lanes * self.levels * bits
+            return {
+                "one": 1,
+                "counters": counter_bits(groups),
+                "thresholds": rom_luts(thresholds, groups),
+                "threshold registers": thresholds if groups > 1 else 0,
+                "inputs": lanes * bits,
+                "constant compared": thresholds if groups == 1 else 0,
+                "compared": thresholds if groups > 1 else 0,
+                "counted": lanes * self.levels,
+                "codes": lanes * self.out.bits,
+            }
+        stages = self.levels.bit_length()
+        words = lanes * bits
+        return {
+            "search": 1,
+            "search counters": counter_bits(groups) * stages,
+            "searched": sum(
+                lanes * rom_luts(bits, groups << s)
+                for s in range(stages)
+                if not is_in_blocks(words, groups << s)
+            ),
+            "searched blocks": sum(
+                lanes for s in range(stages) if is_in_blocks(words, groups << s)
+            ),
+            "search words": words * stages,
+            "search counts": lanes * stages * stages,
+            "search codes": lanes * self.out.bits,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel: each lane of a search has its own memory, of which it takes its lane."""
+        if self.levels <= PARALLEL_LEVELS:
+            return block_ram(self.lanes * self.levels * self.x.bits, self._groups)
+        found = Resources()
+        for stage in range(self.levels.bit_length()):
+            depth = self._groups << stage
+            if is_in_blocks(self.lanes * self.x.bits, depth):
+                found += block_ram(self.x.bits, depth, "block") * self.lanes
+        return found
+
+    @property
+    def _groups(self) -> int:
+        return self.channels // self.lanes if len(self.thresholds) > 1 else 1
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -344,13 +405,34 @@ class Lookup(ChannelMap):
         return 4
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel: each lane needs a table of its own, for an address of its own."""
-        groups = max(1, len(self.table) // self.lanes)
-        tables = Resources()
-        for _ in range(self.lanes):
-            tables += memory(self.out.bits, groups * self.entries)
-        return tables + control(groups)
+        return {
+            "one": 1,
+            "counters": counter_bits(self._groups, self._depth),
+            "tables": self.lanes * rom_luts(self.out.bits, self._depth, self._style),
+            "addresses": self.lanes * counter_bits(self._depth),
+            "codes": self.lanes * self.out.bits,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel."""
+        return block_ram(self.out.bits, self._depth, self._style) * self.lanes
+
+    @property
+    def _groups(self) -> int:
+        return self.channels // self.lanes if len(self.table) > 1 else 1
+
+    @property
+    def _depth(self) -> int:
+        return self._groups * self.entries
+
+    @property
+    def _style(self) -> MemoryStyle:
+        """Where the tables are: a memory holds the words of all lanes, of which each takes one."""
+        is_large = is_in_blocks(self.lanes * self.out.bits, self._depth)
+        return "block" if is_large else "distributed"
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""

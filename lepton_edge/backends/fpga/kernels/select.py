@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,11 +18,16 @@ from lepton_edge.backends.fpga.kernels.base import (
     Port,
     Table,
     as_frames,
-    control,
     divisors,
     flat,
-    memory,
     typed,
+)
+from lepton_edge.backends.fpga.kernels.costs import counter_bits
+from lepton_edge.backends.fpga.kernels.memories import (
+    MemoryStyle,
+    block_ram,
+    is_in_blocks,
+    rom_luts,
 )
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.types import Array
@@ -82,10 +87,14 @@ class ArgMax(Kernel):
         return Steps.of(words, np.arange(words), np.arange(groups, words + 1, groups) - 1)
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        compare = self.lanes * (self.x.bits + self.out.bits)
-        return Resources(lut=compare, ff=compare) + control(self.channels)
+        return {
+            "one": 1,
+            "counters": counter_bits(self.channels // self.lanes),
+            "compared": self.lanes * (self.x.bits + 1),
+            "indices": self.lanes * self.out.bits,
+        }
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -169,15 +178,34 @@ class Softmax(Kernel):
         return (np.arange(self.outputs[0].words) // groups + 1) * groups
 
     @property
-    def resources(self) -> Resources:
-        """See Kernel: a pipelined 64-bit divider for each lane dominates."""
-        divider = Resources(lut=64 * 40, ff=64 * 60, dsp=4)
-        cost = memory(self.lanes * self.x.bits, self.channels // self.lanes) + control(
-            self.channels
-        )
-        for _ in range(self.lanes):
-            cost += divider + memory(24, len(self.table))
-        return cost
+    def amounts(self) -> Mapping[str, float]:
+        """See Kernel: a divider for each lane, a row of subtractors, dominates."""
+        lanes, entries = self.lanes, len(self.table)
+        exponential = int(self.table.max()).bit_length()
+        divisor = exponential + (self.channels * self.ratio[1]).bit_length()
+        quotient = (self.ratio[0] // self.ratio[1] + 1).bit_length()
+        return {
+            "one": 1,
+            "lanes": lanes,
+            "words": lanes * self.x.bits,
+            "exponentials": lanes * rom_luts(exponential, entries, self._style),
+            "exponential words": lanes * exponential,
+            "divider": lanes * quotient * divisor,
+            "codes": lanes * self.out.bits,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel: a product by a power of two is a shift, others take a DSP block."""
+        exponential = int(self.table.max()).bit_length()
+        factors = sum(factor & (factor - 1) != 0 for factor in self.ratio)
+        found = Resources(dsp=self.lanes * factors)
+        return found + block_ram(exponential, len(self.table), self._style) * self.lanes
+
+    @property
+    def _style(self) -> MemoryStyle:
+        exponential = int(self.table.max()).bit_length()
+        return "block" if is_in_blocks(exponential, len(self.table)) else "distributed"
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""

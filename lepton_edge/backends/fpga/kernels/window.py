@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,16 +13,19 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
-    MemoryStyle,
     Module,
     Port,
     as_frames,
-    control,
     divisors,
     flat,
-    memory,
-    memory_styles,
     text_shape,
+)
+from lepton_edge.backends.fpga.kernels.costs import counter_bits
+from lepton_edge.backends.fpga.kernels.memories import (
+    MemoryStyle,
+    block_ram,
+    memory_styles,
+    ram_luts,
 )
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.ops.linear import windows
@@ -257,17 +260,37 @@ class SlidingWindow(Pixels):
         return np.searchsorted(produced, np.arange(1, self.outputs[0].words + 1), side="left")
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        buffer = memory(*self.buffer, ports=2, style=self.style)
-        if self.is_wide:
-            pixel, (reach_h, reach_w) = self.lanes * self.x.bits, self.extent
-            registers = pixel * (self.kernel[0] * (reach_w - 1) + reach_h + 2)
-            word = self.outputs[0].width if self.word_taps < self.taps else 0
-            mux = word * self.taps // self.word_taps // 2
-            states = control(self.inputs[0].words)
-            return buffer + states + Resources(lut=mux + 40, ff=registers + word + 40)
-        return buffer + control(self.outputs[0].words) + Resources(lut=80, ff=60)
+        pixel, (width, depth) = self.lanes * self.x.bits, self.buffer
+        buffer = ram_luts(width, depth, self.style)
+        if not self.is_wide:
+            limits = (self.groups, *self.kernel, *self.out_size)
+            return {
+                "one": 1,
+                "counters": counter_bits(*limits),
+                "places": counter_bits(self.depth),
+                "ahead": counter_bits(max(self.depth, self.inputs[0].words)),
+                "buffer": buffer,
+                "words": pixel,
+            }
+        pieces = self.taps // self.word_taps
+        registers = pixel * (self.kernel[0] * (self.extent[1] - 1) + self.extent[0])
+        return {
+            "wide": 1,
+            "wide counters": counter_bits(self.height, self.width, self.groups),
+            "lines": buffer,
+            "pixels": pixel,
+            "pixel registers": registers,
+            "pieces": self.outputs[0].width * -(-(pieces - 1) // 3),
+            "piece registers": self.outputs[0].width if pieces > 1 else 0,
+            "whole windows": self.outputs[0].width if pieces == 1 else 0,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel."""
+        return block_ram(*self.buffer, self.style)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -364,11 +387,10 @@ class Padding(Pixels):
         return np.searchsorted(produced, np.arange(1, total + 1), side="left")
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
-        return control(self.outputs[0].words) + Resources(
-            lut=self.outputs[0].width + 40, ff=self.outputs[0].width + 20
-        )
+        counters = counter_bits(self.groups, *self.out_size)
+        return {"one": 1, "counters": counters, "words": self.outputs[0].width}
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -437,11 +459,28 @@ class Stretch(Pixels):
         return Steps.of(count, taken, np.arange(count))
 
     @property
-    def resources(self) -> Resources:
+    def amounts(self) -> Mapping[str, float]:
         """See Kernel: a row is kept to repeat it below, a pixel to repeat it beside."""
-        kept = (self.width if self.factors[0] > 1 else 1) * self.groups if self.fill is None else 0
-        row = memory(self.inputs[0].width, kept, ports=2)
-        return row + control(self.outputs[0].words) + Resources(lut=60, ff=40)
+        counters = counter_bits(self.groups, self.height, self.width, *self.factors)
+        word = self.inputs[0].width
+        if self.fill is not None:
+            return {"zeros": 1, "zero counters": counters, "zero words": word}
+        return {
+            "one": 1,
+            "counters": counters,
+            "kept": ram_luts(word, self._kept, has_one_address=True),
+            "words": word,
+        }
+
+    @property
+    def hard_blocks(self) -> Resources:
+        """See Kernel."""
+        return block_ram(self.inputs[0].width, 0 if self.fill is not None else self._kept)
+
+    @property
+    def _kept(self) -> int:
+        """Words that are kept."""
+        return (self.width if self.factors[0] > 1 else 1) * self.groups
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""

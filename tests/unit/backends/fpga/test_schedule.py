@@ -10,9 +10,10 @@ import pytest
 
 from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga import schedule
-from lepton_edge.backends.fpga.dataflow import MIN_DEPTH, Actor, Dataflow, connect
+from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
 from lepton_edge.backends.fpga.folding import Goal, plan
 from lepton_edge.backends.fpga.hls_depths import SLACK, hls_depths
+from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule import latency_cycles, sized
 from lepton_edge.ir.ops import pool, quantized, shape
