@@ -18,7 +18,7 @@ module lepton_dot #(
     parameter USE_DSP = "yes",
     parameter integer IS_DSP = USE_DSP == "no" ? 0 : 1,
     parameter integer S_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1),
-    parameter integer ROWS = S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2,
+    parameter integer ROWS = S_BITS + W_BITS <= 6 ? 1 : S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2,
     parameter integer CHAIN = IS_DSP == 0 ? 1 : SIMD < 4 ? SIMD : 4,
     parameter integer CHAINS = (SIMD + CHAIN - 1) / CHAIN,
     parameter integer LINE = IS_DSP == 0 ? ROWS : CHAIN,

@@ -168,10 +168,8 @@ class QuantType:
 
     def __str__(self) -> str:
         if self.bipolar:
-            one = len(self.scale) == 1
-            return (
-                f"b1<{f'{self.scale[0]:.6g}' if one else f'{len(self.scale)} scales@{self.axis}'}>"
-            )
+            many = f"{len(self.scale)} scales@{self.axis}"
+            return f"b1<{many if len(self.scale) > 1 else format(self.scale[0], '.6g')}>"
         kind = f"{'q' if self.signed else 'uq'}{self.bits}{'n' if self.narrow else ''}"
         zero = f",z={self.zero_point[0]}" if len(set(self.zero_point)) == 1 else ",z=..."
         if len(self.scale) == 1:

@@ -38,7 +38,7 @@ class Requantizer:
         self.accumulators: set[str] = set()
 
     def reach_of(self, value: str) -> Reach:
-        """Return the interval of ``step * code - zero_point`` of an integer tensor of the new graph."""
+        """Return the interval of an integer tensor of the new graph; see Reach."""
         if value not in self.reach:
             self.reach[value] = Reach.of_type(self.new.type_of(value).quant)
         return self.reach[value]

@@ -29,21 +29,55 @@ from lepton_edge.backends.fpga.kernels.base import (
     typed,
 )
 from lepton_edge.backends.fpga.kernels.steps import Steps
+from lepton_edge.errors import RangeError
 from lepton_edge.ir.ops.linear import exact_matmul
 from lepton_edge.ir.types import Array
+
+LUT_INPUTS = 6
+"""Inputs of a look-up table: factors of as many bits together are multiplied by tables."""
 
 
 def multiplier_cost(a: int, b: int, acc: int, count: int, is_dsp: bool) -> Resources:
     """Return the cost of ``count`` multipliers of a x b bits and the adders behind them.
 
-    A multiplier of LUTs takes about one LUT for each partial product bit; an adder one LUT for
-    each bit. Calibrated on nothing yet: one probe layer agreed within a third.
+    A multiplier of LUTs takes about one LUT for each partial product bit, or for each bit of the
+    product where its factors fit one LUT; an adder one LUT for each bit. Calibrated on nothing
+    yet: one probe layer agreed within a third.
     """
     width = min(a + b + 2, acc)
     adders = count * width
     if is_dsp:
         return Resources(lut=adders, ff=adders, dsp=count)
-    return Resources(lut=count * a * b + adders, ff=count * (a + b) + adders)
+    product = a + b if a + b <= LUT_INPUTS else a * b
+    return Resources(lut=count * product + adders, ff=count * (a + b) + adders)
+
+
+def tree_cost(count: int, bits: int) -> Resources:
+    """Return the cost of a pipelined adder tree over ``count`` numbers (hls/rtl/lepton_sum.sv)."""
+    lut = ff = 0
+    while count > 1:
+        pairs, count, bits = count // 2, (count + 1) // 2, bits + 1
+        lut, ff = lut + pairs * bits, ff + count * bits
+    return Resources(lut=lut, ff=ff)
+
+
+def count_cost(simd: int) -> Resources:
+    """Return the cost of counting equal signs (hls/rtl/lepton_xnor_dot.sv)."""
+    triples = -(-simd // 3)
+    cost = Resources(lut=2 * triples, ff=2 * triples)
+    if triples == 1:
+        return cost
+    nines = -(-triples // 3)
+    return cost + Resources(lut=4 * nines, ff=4 * nines) + tree_cost(nines, 4)
+
+
+def negations_cost(x: Elem, simd: int) -> Resources:
+    """Return the cost of a sum of inputs or their complements (hls/rtl/lepton_sign_dot.sv)."""
+    bits = x.bits + (not x.signed)
+    if simd == 1:
+        return Resources(lut=bits, ff=bits)
+    complements = 0 if bits == 2 else simd * bits
+    return Resources(lut=complements) + tree_cost(simd, bits)
 
 
 MAX_CHAIN = 4
@@ -52,7 +86,8 @@ MAX_CHAIN = 4
 
 def multiplier_rows(x: Elem, weight: Elem) -> int:
     """Return the Booth rows of a multiplier in LUTs, a cycle each (lepton_multiplier.sv)."""
-    return -(-min(x.bits + (not x.signed), weight.bits) // 2)
+    bits = x.bits + (not x.signed)
+    return 1 if bits + weight.bits <= LUT_INPUTS else -(-min(bits, weight.bits) // 2)
 
 
 def dot_latency(x: Elem, weight: Elem, simd: int, is_dsp: bool) -> int:
@@ -62,9 +97,27 @@ def dot_latency(x: Elem, weight: Elem, simd: int, is_dsp: bool) -> int:
     return first + (-(-simd // chain) - 1).bit_length()
 
 
+def count_latency(simd: int) -> int:
+    """Return the pipeline stages of a count of equal signs (hls/rtl/lepton_xnor_dot.sv)."""
+    return 1 + (simd > 3) + (-(-simd // 9) - 1).bit_length()
+
+
+def negations_latency(simd: int) -> int:
+    """Return the pipeline stages of a sum of negations (hls/rtl/lepton_sign_dot.sv)."""
+    return max(1, (simd - 1).bit_length())
+
+
+def are_signs(weights: Array) -> bool:
+    """Whether all weights are -1 or +1, which take a bit each and no multiplier."""
+    return weights.size > 0 and bool((np.abs(weights) == 1).all())
+
+
 @dataclass(frozen=True, eq=False)
 class MatrixVector(Kernel):
     """``y = W x + bias`` for each of ``vectors`` input vectors a frame.
+
+    Weights that are all -1 or +1 are kept as the bits 0 and 1. With them, a product is x or its
+    complement, or whether two signs are equal; see ``start``.
 
     Args:
         x: input elements.
@@ -74,8 +127,9 @@ class MatrixVector(Kernel):
         vectors: input vectors a frame.
         pe: rows computed at once; divides the rows.
         simd: columns multiplied at once; divides the columns.
-        is_dsp: multiply in DSP blocks, else in LUTs.
+        is_dsp: multiply in DSP blocks, else in LUTs; signs are never multiplied.
         style: where the weights are kept.
+        x_is_bipolar: the input codes 0 and 1 stand for -1 and +1; only where weights are signs.
     """
 
     kind: ClassVar[str] = "matrix_vector"
@@ -88,6 +142,11 @@ class MatrixVector(Kernel):
     simd: int = 1
     is_dsp: bool = True
     style: MemoryStyle = "auto"
+    x_is_bipolar: bool = False
+
+    def __post_init__(self) -> None:
+        if self.x_is_bipolar and (self.x != Elem(1, False) or not self.has_signs):
+            raise RangeError("signs of inputs take one bit, and weights that are signs")
 
     @property
     def rows(self) -> int:
@@ -101,8 +160,26 @@ class MatrixVector(Kernel):
 
     @cached_property
     def weight_elem(self) -> Elem:
-        """The type of a weight."""
-        return Elem.for_values(self.weights)
+        """The type of a weight as it is kept: a bit where all weights are signs."""
+        return Elem(1, False) if are_signs(self.weights) else Elem.for_values(self.weights)
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether all weights are -1 or +1."""
+        return not self.weight_elem.signed
+
+    @property
+    def start(self) -> Array:
+        """Where sums start: the bias, and what products with signs leave out, int64 [rows].
+
+        ``w x`` is ``x`` or ``~x + 1``, and the ones belong to the weights; for signs in one bit
+        it is ``2 (w == x) - 1``. Wrapped to the accumulator's type, as the sums themselves are.
+        """
+        if not self.has_signs:
+            return self.bias
+        ones = -self.columns if self.x_is_bipolar else (self.weights < 0).sum(axis=1)
+        half = 1 << (self.acc.bits - 1)
+        return np.asarray((self.bias + ones + half) % (2 * half) - half)
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -117,7 +194,8 @@ class MatrixVector(Kernel):
     @property
     def folding(self) -> dict[str, int]:
         """See Kernel."""
-        arithmetic = {"dsp": int(self.is_dsp), "bram": int(self.style == "block")}
+        is_dsp = self.is_dsp and not self.has_signs
+        arithmetic = {"dsp": int(is_dsp), "bram": int(self.style == "block")}
         return {"pe": self.pe, "simd": self.simd, **arithmetic}
 
     def foldings(self) -> Iterator[Kernel]:
@@ -126,7 +204,7 @@ class MatrixVector(Kernel):
             for simd in divisors(self.columns):
                 folds = (self.rows // pe) * (self.columns // simd)
                 for style in memory_styles(pe * simd * self.weight_elem.bits, folds):
-                    for is_dsp in (True, False):
+                    for is_dsp in (False,) if self.has_signs else (True, False):
                         yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp, style=style)
 
     def _folded(self, **folding: Any) -> MatrixVector:
@@ -143,8 +221,12 @@ class MatrixVector(Kernel):
     @property
     def latency(self) -> int:
         """See Kernel."""
-        is_once = self.columns == self.simd
-        return (4 if is_once else 5) + dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
+        first = 4 if self.columns == self.simd else 5
+        if self.x_is_bipolar:
+            return first + count_latency(self.simd)
+        if self.has_signs:
+            return first + negations_latency(self.simd)
+        return first + dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
 
     @property
     def steps(self) -> Steps:
@@ -162,9 +244,7 @@ class MatrixVector(Kernel):
         """See Kernel."""
         folds = (self.rows // self.pe) * (self.columns // self.simd)
         weights = self.weight_elem
-        cost = multiplier_cost(
-            self.x.bits, weights.bits, self.acc.bits, self.pe * self.simd, self.is_dsp
-        )
+        cost = self._products_cost()
         cost += memory(self.pe * self.simd * weights.bits, folds, style=self.style)
         cost += memory(self.pe * self.acc.bits, self.rows // self.pe)
         if self.rows > self.pe:
@@ -172,20 +252,32 @@ class MatrixVector(Kernel):
         accumulators = self.pe * self.acc.bits
         return cost + Resources(lut=accumulators, ff=accumulators) + control(self.vectors * folds)
 
+    def _products_cost(self) -> Resources:
+        count = self.pe * self.simd
+        if self.x_is_bipolar:
+            return count_cost(self.simd) * self.pe
+        if self.has_signs:
+            return negations_cost(self.x, self.simd) * self.pe
+        bits = (self.x.bits, self.weight_elem.bits, self.acc.bits)
+        return multiplier_cost(*bits, count, self.is_dsp)
+
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
         x = as_frames(arrays[0], self.vectors, self.columns)
+        if self.x_is_bipolar:
+            x = 2 * x - 1
         return (flat(exact_matmul(x, self.weights.T) + self.bias),)
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """See Kernel."""
         rows, columns = self.rows // self.pe, self.columns // self.simd
-        tiles = self.weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
+        weights = (self.weights + 1) // 2 if self.has_signs else self.weights
+        tiles = weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
         comment = f"{self.rows} rows of {self.columns} weights, as PE x SIMD tiles"
         return (
             Table("weights", self.weight_elem, tiles.reshape(-1, self.pe, self.simd), comment),
-            Table("bias", self.acc, grouped(self.bias, self.pe), f"start of {self.rows} sums"),
+            Table("bias", self.acc, grouped(self.start, self.pe), f"start of {self.rows} sums"),
         )
 
     @property
@@ -193,13 +285,17 @@ class MatrixVector(Kernel):
         """See Kernel."""
         types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
         geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
-        return Call("mvu.hpp", "matrix_vector", (*types, *geometry, _cpp_bool(self.is_dsp)))
+        products: tuple[str, ...] = (_cpp_bool(self.is_dsp),)
+        if self.has_signs:
+            products = ("false", "lepton::EqualSigns" if self.x_is_bipolar else "lepton::Negation")
+        return Call("mvu.hpp", "matrix_vector", (*types, *geometry, *products))
 
     @property
     def module(self) -> Module:
         """See Kernel."""
         shape = {"ROWS": self.rows, "COLS": self.columns, "PE": self.pe, "SIMD": self.simd}
-        return Module("lepton_mvu", {**shape, **_types(self)}, memories=_memories(self))
+        signs = {"W_SIGNS": 1, "X_BIPOLAR": int(self.x_is_bipolar)} if self.has_signs else {}
+        return Module("lepton_mvu", {**shape, **_types(self), **signs}, memories=_memories(self))
 
     @property
     def summary(self) -> str:
