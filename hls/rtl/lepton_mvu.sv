@@ -5,6 +5,7 @@
 //   replayed for the others.
 // Parameters: ROWS, COLS of the matrix; PE rows and SIMD columns a cycle, which divide them; X_BITS, X_SIGNED of
 //   an input; W_BITS of a weight (signed); OUT_BITS of a sum (signed; holds every result).
+//   PRODUCT_BITS that hold every product that occurs, where LUTs multiply.
 //   W_SIGNS 1: the weights are -1 and +1, kept as the bits 0 and 1 (W_BITS 1); the bias then holds the number of
 //   negative weights of its row besides. X_BIPOLAR 1 (with W_SIGNS 1 and X_BITS 1): the inputs 0 and 1 stand for -1
 //   and +1; the bias then holds -COLS besides.
@@ -27,6 +28,7 @@ module lepton_mvu #(
     parameter integer X_SIGNED = 1,
     parameter integer W_BITS = 8,
     parameter integer OUT_BITS = 20,
+    parameter integer PRODUCT_BITS = X_BITS + W_BITS,
     parameter integer W_SIGNS = 0,
     parameter integer X_BIPOLAR = 0,
     parameter WEIGHTS_FILE = "",
@@ -69,7 +71,7 @@ module lepton_mvu #(
         : W_SIGNS != 0 ? (SIMD == 1 ? 1 : $clog2(SIMD))
         : (IS_DSP == 0 ? LUT_ROWS : CHAIN == 1 ? 1 : CHAIN + 1) + $clog2(CHAINS);
     localparam integer DOT_BITS = X_BIPOLAR != 0 ? COUNT_BITS + 2 : W_SIGNS != 0 ? S_BITS + $clog2(SIMD)
-        : X_BITS + W_BITS + $clog2(CHAIN) + $clog2(CHAINS);
+        : (IS_DSP == 0 ? PRODUCT_BITS : X_BITS + W_BITS + $clog2(CHAIN)) + $clog2(CHAINS);
 
     // Stage k is what the k-th register after the input holds: 1, 2 inputs and weights, DOT their dot
     // product, ACC the accumulator.
@@ -273,7 +275,8 @@ module lepton_mvu #(
                     .X_BITS  (X_BITS),
                     .X_SIGNED(X_SIGNED),
                     .W_BITS  (W_BITS),
-                    .USE_DSP (USE_DSP)
+                    .USE_DSP (USE_DSP),
+                    .PRODUCT_BITS(PRODUCT_BITS)
                 ) u_dot (
                     .clk    (clk),
                     .enable (step),

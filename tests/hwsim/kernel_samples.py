@@ -51,6 +51,13 @@ def matrix(x: Elem, w: Elem, rows: int, columns: int, vectors: int) -> MatrixVec
     return MatrixVector(x, sum_elem(x, weights, bias), weights, bias, vectors)
 
 
+def ternary(rows: int, columns: int, vectors: int) -> MatrixVector:
+    """Weights of -1, 0 and +1; input codes too, in two bits."""
+    weights, bias = codes(S2, rows, columns).clip(-1), codes(S5, rows)
+    acc = sum_elem(S2, weights, bias)
+    return MatrixVector(S2, acc, weights, bias, vectors, x_is_narrow=True)
+
+
 def signs(x: Elem, rows: int, columns: int, vectors: int, *, bipolar: bool) -> MatrixVector:
     """Weights of -1 and +1."""
     weights, bias = 2 * codes(U1, rows, columns) - 1, codes(S5, rows)
@@ -99,6 +106,7 @@ SAMPLES: dict[str, Kernel] = {
     "dense_prime": matrix(S5, S2, 7, 5, 3),
     "dense_bits": matrix(U1, S2, 4, 9, 2),
     "dense_tables": matrix(Elem(3), Elem(3), 4, 6, 2),
+    "dense_ternary": ternary(4, 9, 2),
     "dense_signs": signs(U1, 6, 12, 2, bipolar=True),
     "dense_negations": signs(S2, 4, 10, 2, bipolar=False),
     "dense_wide": matrix(S16, S16, 2, 6, 2),
@@ -165,7 +173,10 @@ SAMPLES: dict[str, Kernel] = {
 
 def inputs(kernel: Kernel, frames: int = 2) -> list[Array]:
     """Return frames of codes for each input port."""
-    return [codes(p.elem, frames, p.elements, seed=i) for i, p in enumerate(kernel.inputs)]
+    arrays = [codes(p.elem, frames, p.elements, seed=i) for i, p in enumerate(kernel.inputs)]
+    if isinstance(kernel, MatrixVector) and kernel.x_is_narrow:
+        arrays = [x.clip(kernel.x.lowest + 1) for x in arrays]
+    return arrays
 
 
 # -- what kernels compute, in plain loops ---------------------------------------------------------

@@ -296,7 +296,10 @@ class _Lowering:
         if is_depthwise:
             kernel = Depthwise(elem, acc, rows, start, pixels)
         else:
-            kernel = MatrixVector(elem, acc, rows, start, pixels, x_is_bipolar=is_bipolar)
+            kernel = MatrixVector(
+                elem, acc, rows, start, pixels,
+                x_is_bipolar=is_bipolar, x_is_narrow=_is_narrow(x.quant, is_bipolar),
+            )  # fmt: skip
         self._set(node, self._actor(node, kernel, [stream]))
 
     def _dense(self, node: Node) -> None:
@@ -307,7 +310,10 @@ class _Lowering:
         start = bias_without_zero_point(weights, bias, zero)
         vectors = math.prod(x.shape[:-1])
         acc = _sum_elem(self._acc(node), start)
-        kernel = MatrixVector(elem, acc, weights, start, vectors, x_is_bipolar=is_bipolar)
+        kernel = MatrixVector(
+            elem, acc, weights, start, vectors,
+            x_is_bipolar=is_bipolar, x_is_narrow=_is_narrow(x.quant, is_bipolar),
+        )  # fmt: skip
         self._set(node, self._actor(node, kernel, [stream]))
 
     def _pool(self, node: Node, op: pool.MaxPool | pool.SumPool) -> None:
@@ -487,6 +493,11 @@ def _window(
         dilations=op.dilations,
         is_channelwise=is_channelwise,
     )
+
+
+def _is_narrow(quant: QuantType, is_bipolar: bool) -> bool:
+    """Whether the lowest code of the stream does not occur; signs as numbers are -1 and +1."""
+    return quant.narrow or (quant.bipolar and not is_bipolar)
 
 
 def _sum_elem(acc: Elem, start: Array) -> Elem:

@@ -31,7 +31,7 @@ from lepton_edge.backends.fpga.kernels.base import (
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.errors import RangeError
 from lepton_edge.ir.ops.linear import exact_matmul
-from lepton_edge.ir.types import Array
+from lepton_edge.ir.types import Array, bits_for_range
 
 LUT_INPUTS = 6
 """Inputs of a look-up table: factors of as many bits together are multiplied by tables."""
@@ -40,16 +40,14 @@ LUT_INPUTS = 6
 def multiplier_cost(a: int, b: int, acc: int, count: int, is_dsp: bool) -> Resources:
     """Return the cost of ``count`` multipliers of a x b bits and the adders behind them.
 
-    A multiplier of LUTs takes about one LUT for each partial product bit, or for each bit of the
-    product where its factors fit one LUT; an adder one LUT for each bit. Calibrated on nothing
-    yet: one probe layer agreed within a third.
+    A multiplier of LUTs takes about one LUT for each partial product bit; an adder one LUT for
+    each bit. Calibrated on nothing yet: one probe layer agreed within a third.
     """
     width = min(a + b + 2, acc)
     adders = count * width
     if is_dsp:
         return Resources(lut=adders, ff=adders, dsp=count)
-    product = a + b if a + b <= LUT_INPUTS else a * b
-    return Resources(lut=count * product + adders, ff=count * (a + b) + adders)
+    return Resources(lut=count * a * b + adders, ff=count * (a + b) + adders)
 
 
 def tree_cost(count: int, bits: int) -> Resources:
@@ -130,6 +128,7 @@ class MatrixVector(Kernel):
         is_dsp: multiply in DSP blocks, else in LUTs; signs are never multiplied.
         style: where the weights are kept.
         x_is_bipolar: the input codes 0 and 1 stand for -1 and +1; only where weights are signs.
+        x_is_narrow: the lowest input code does not occur.
     """
 
     kind: ClassVar[str] = "matrix_vector"
@@ -143,6 +142,7 @@ class MatrixVector(Kernel):
     is_dsp: bool = True
     style: MemoryStyle = "auto"
     x_is_bipolar: bool = False
+    x_is_narrow: bool = False
 
     def __post_init__(self) -> None:
         if self.x_is_bipolar and (self.x != Elem(1, False) or not self.has_signs):
@@ -167,6 +167,13 @@ class MatrixVector(Kernel):
     def has_signs(self) -> bool:
         """Whether all weights are -1 or +1."""
         return not self.weight_elem.signed
+
+    @cached_property
+    def product_bits(self) -> int:
+        """Bits that hold every product that occurs."""
+        ends = (self.x.lowest + self.x_is_narrow, self.x.highest)
+        corners = np.multiply.outer(ends, (int(self.weights.min()), int(self.weights.max())))
+        return bits_for_range(int(corners.min()), int(corners.max()))
 
     @property
     def start(self) -> Array:
@@ -208,9 +215,9 @@ class MatrixVector(Kernel):
                         yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp, style=style)
 
     def _folded(self, **folding: Any) -> MatrixVector:
-        """Return another folding, which has the same weights and so the same weight type."""
+        """Return another folding, which has the same weights and so the same types."""
         kernel = replace(self, **folding)
-        kernel.__dict__["weight_elem"] = self.weight_elem
+        kernel.__dict__.update(weight_elem=self.weight_elem, product_bits=self.product_bits)
         return kernel
 
     @property
@@ -258,8 +265,11 @@ class MatrixVector(Kernel):
             return count_cost(self.simd) * self.pe
         if self.has_signs:
             return negations_cost(self.x, self.simd) * self.pe
-        bits = (self.x.bits, self.weight_elem.bits, self.acc.bits)
-        return multiplier_cost(*bits, count, self.is_dsp)
+        bits = (self.x.bits, self.weight_elem.bits)
+        if not self.is_dsp and sum(bits) + (not self.x.signed) <= LUT_INPUTS:
+            table = Resources(lut=self.product_bits, ff=self.product_bits)
+            return table * count + tree_cost(self.simd, self.product_bits) * self.pe
+        return multiplier_cost(*bits, self.acc.bits, count, self.is_dsp)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -294,8 +304,12 @@ class MatrixVector(Kernel):
     def module(self) -> Module:
         """See Kernel."""
         shape = {"ROWS": self.rows, "COLS": self.columns, "PE": self.pe, "SIMD": self.simd}
-        signs = {"W_SIGNS": 1, "X_BIPOLAR": int(self.x_is_bipolar)} if self.has_signs else {}
-        return Module("lepton_mvu", {**shape, **_types(self), **signs}, memories=_memories(self))
+        products: dict[str, int] = {}
+        if self.has_signs:
+            products = {"W_SIGNS": 1, "X_BIPOLAR": int(self.x_is_bipolar)}
+        elif not self.is_dsp and self.product_bits < self.x.bits + self.weight_elem.bits:
+            products = {"PRODUCT_BITS": self.product_bits}
+        return Module("lepton_mvu", {**shape, **_types(self), **products}, memories=_memories(self))
 
     @property
     def summary(self) -> str:
