@@ -92,6 +92,18 @@ def quantized_cases(count: int) -> list[Case]:
     ]
 
 
+def few_bit_cases(count: int) -> list[Case]:
+    """Return the networks that were trained with one and two bits, with real images."""
+    train, test = _load("mnist_train.npz"), _load("mnist_test.npz")
+    calibration, images = (
+        x[:, np.newaxis].astype(np.float32) / 255 for x in (train["x"][:32], test["x"][:count])
+    )
+    return [
+        Case(f"zoo_tfc_{bits}_qonnx", calibration, images, test["y"][:count])
+        for bits in ("1w1a", "1w2a", "2w2a")
+    ]
+
+
 def anomaly_inputs(count: int) -> Array:
     """Return log-mel-like frames for the autoencoder: five stacked frames of 128 bands of sound.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.networks import float_cases, quantized_cases
+from benchmarks.networks import few_bit_cases, float_cases, quantized_cases
 from lepton_edge.artifact.report import Evidence, Report
 from lepton_edge.cli.progress import PlainProgress
 from lepton_edge.flow import Artifact, BuildOptions, CompileOptions, compile_model
@@ -28,7 +28,7 @@ RESOURCES = ("lut", "ff", "dsp", "bram36")
 def networks(folder: Path) -> dict[str, tuple[Path, Path]]:
     """Return models by name, each with a file of calibration inputs."""
     found = {"digits": (DIGITS / "digits.onnx", DIGITS / "calibration.npz")}
-    for case in [*quantized_cases(8), *float_cases(8)]:
+    for case in [*quantized_cases(8), *few_bit_cases(8), *float_cases(8)]:
         calibration = folder / f"{case.name}.npy"
         np.save(calibration, case.calibration)
         found[case.name] = (case.path, calibration)

@@ -84,13 +84,21 @@ def per_index(params: tuple[Any, ...], quant: QuantType, dims: tuple[int, ...]) 
 
 
 def dequantize(codes: Array, quant: QuantType) -> Array:
-    """Return scale * (code - zero point)."""
+    """Return scale * (code - zero point); bipolar codes are -scale and +scale."""
+    if quant.bipolar:
+        scale = per_index(tuple(Fraction(s) for s in quant.scale), quant, codes.shape)
+        return np.where(codes.astype(bool), scale, -scale)
     scale = per_index(tuple(Fraction(s) for s in quant.scale), quant, codes.shape)
     return (codes.astype(object) - per_index(quant.zero_point, quant, codes.shape)) * scale
 
 
 def quantize(real: Real, quant: QuantType, is_input: bool) -> Array:
     """Return the codes; floats that the caller gives are divided in binary32, as ONNX says."""
+    if quant.bipolar:
+        values = real.values.reshape(-1)
+        if any(0 < abs(v) <= real.margin or (real.margin and v == 0) for v in values):
+            raise TooClose
+        return np.array([int(v >= 0) for v in values], object).reshape(real.values.shape)
     scales = per_index(quant.scale, quant, real.values.shape)
     zeros = per_index(quant.zero_point, quant, real.values.shape)
     codes = np.empty(real.values.shape, object)

@@ -43,6 +43,8 @@ def frames(graph: Graph, count: int, seed: int) -> dict[str, Array]:
 def quant_types(draw: st.DrawFn, span: float, low_bits: int = 2, high_bits: int = 8) -> QuantType:
     """Draw an activation type whose codes cover about ``span`` reals."""
     bits = draw(st.integers(low_bits, high_bits))
+    if draw(st.integers(0, 15)) == 15:
+        return QuantType.signs((draw(scales(span / 4)),))
     signed = draw(st.booleans())
     lowest, highest = (
         (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
@@ -99,6 +101,8 @@ class _Exporter:
         row = tuple(float(np.float32(s)) for s in self.rng.uniform(0.5, 1.0, count) / (1 << bits))
         zeros = (0,) * count if signed else (1 << (bits - 1),) * count
         quant = QuantType(bits, signed, row, zeros, 0 if is_per_channel else None)
+        if self.draw(st.integers(0, 3)) == 3:
+            quant = QuantType.signs(row, quant.axis)
         codes = self.rng.integers(quant.lowest, quant.highest + 1, dims)
         constant = self.builder.constant(codes, quant, self.name("w"))
         return self.emit(Dequantize(), constant), max(row) * (1 << (bits - 1))

@@ -43,7 +43,8 @@ module lepton_depthwise #(
     // How lepton_dot works, from its own parameters.
     localparam integer IS_DSP = USE_DSP == "no" ? 0 : 1;
     localparam integer S_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1);
-    localparam integer LUT_ROWS = S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2;
+    localparam integer LUT_ROWS = S_BITS + W_BITS <= 6 ? 1
+        : S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2;
     localparam integer LINE = IS_DSP == 0 ? LUT_ROWS : 1;
     localparam integer DOT_BITS = X_BITS + W_BITS;
 

@@ -1,8 +1,8 @@
 // Pipelined dot product of SIMD inputs and weights, a new one every cycle.
 //
 // Computes: dot = sum over lanes of x * w.
-// Parameters: SIMD lanes; X_BITS, X_SIGNED of an input; W_BITS of a weight (signed); USE_DSP "yes" or "no".
-//   All others are derived: leave them.
+// Parameters: SIMD lanes; X_BITS, X_SIGNED of an input; W_BITS of a weight (signed); USE_DSP "yes" or "no";
+//   PRODUCT_BITS that hold every product that occurs ("no" only). All others are derived: leave them.
 // "yes": chains of up to four DSP blocks, in which each adds its product to its neighbour's sum, and an adder
 //   tree over the chains. "no": LUT multipliers (lepton_multiplier, over the narrower factor's digits) and an
 //   adder tree.
@@ -16,13 +16,14 @@ module lepton_dot #(
     parameter integer X_SIGNED = 1,
     parameter integer W_BITS = 8,
     parameter USE_DSP = "yes",
+    parameter integer PRODUCT_BITS = X_BITS + W_BITS,
     parameter integer IS_DSP = USE_DSP == "no" ? 0 : 1,
     parameter integer S_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1),
-    parameter integer ROWS = S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2,
+    parameter integer ROWS = S_BITS + W_BITS <= 6 ? 1 : S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2,
     parameter integer CHAIN = IS_DSP == 0 ? 1 : SIMD < 4 ? SIMD : 4,
     parameter integer CHAINS = (SIMD + CHAIN - 1) / CHAIN,
     parameter integer LINE = IS_DSP == 0 ? ROWS : CHAIN,
-    parameter integer SUM_BITS = X_BITS + W_BITS + $clog2(CHAIN),
+    parameter integer SUM_BITS = IS_DSP == 0 ? PRODUCT_BITS : X_BITS + W_BITS + $clog2(CHAIN),
     parameter integer DOT_BITS = SUM_BITS + $clog2(CHAINS)
 ) (
     input  logic                                 clk,

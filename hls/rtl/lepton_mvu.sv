@@ -5,13 +5,17 @@
 //   replayed for the others.
 // Parameters: ROWS, COLS of the matrix; PE rows and SIMD columns a cycle, which divide them; X_BITS, X_SIGNED of
 //   an input; W_BITS of a weight (signed); OUT_BITS of a sum (signed; holds every result).
+//   PRODUCT_BITS that hold every product that occurs, where LUTs multiply.
+//   W_SIGNS 1: the weights are -1 and +1, kept as the bits 0 and 1 (W_BITS 1); the bias then holds the number of
+//   negative weights of its row besides. X_BIPOLAR 1 (with W_SIGNS 1 and X_BITS 1): the inputs 0 and 1 stand for -1
+//   and +1; the bias then holds -COLS besides.
 //   WEIGHTS_FILE: word row_group*(COLS/SIMD) + col_group, weight [pe][simd] at (pe*SIMD + simd)*W_BITS.
 //   BIAS_FILE: ROWS/PE words, lane l at l*OUT_BITS.
 //   USE_DSP "yes" or "no": multiply in DSP blocks or in LUTs. ROM_STYLE of the weights, RAM_STYLE of the
 //   kept vector: "auto", "block" or "distributed".
 // Cycles: (ROWS/PE) * (COLS/SIMD) a vector. Latency: 5 + that of lepton_dot (DSP: 1 where SIMD is 1, else
-//   CHAIN + 1 + log2(SIMD/CHAIN), CHAIN = min(SIMD, 4); LUT: half the bits of the narrower factor + log2(SIMD))
-//   from a row group's last word, 1 less where COLS = SIMD.
+//   CHAIN + 1 + log2(SIMD/CHAIN), CHAIN = min(SIMD, 4); LUT: half the bits of the narrower factor + log2(SIMD)),
+//   lepton_sign_dot or lepton_xnor_dot from a row group's last word, 1 less where COLS = SIMD.
 // Infers: PE*SIMD multipliers (DSP blocks in chains of up to four, or LUTs), PE adder trees and accumulators
 //   (the accumulator inside the DSP block where SIMD is 1), ROM of ROWS*COLS weights and of ROWS biases, RAM of
 //   COLS inputs.
@@ -24,6 +28,9 @@ module lepton_mvu #(
     parameter integer X_SIGNED = 1,
     parameter integer W_BITS = 8,
     parameter integer OUT_BITS = 20,
+    parameter integer PRODUCT_BITS = X_BITS + W_BITS,
+    parameter integer W_SIGNS = 0,
+    parameter integer X_BIPOLAR = 0,
     parameter WEIGHTS_FILE = "",
     parameter BIAS_FILE = "",
     // Only the attribute below reads it, and Verilator skips attributes.
@@ -49,15 +56,22 @@ module lepton_mvu #(
     localparam integer ROW_BITS = ROW_GROUPS > 1 ? $clog2(ROW_GROUPS) : 1;
     localparam integer FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
 
-    // How lepton_dot works, from its own parameters.
-    localparam integer IS_DSP = USE_DSP == "no" ? 0 : 1;
+    // How lepton_dot, or what takes its place, works, from its own parameters.
+    localparam integer IS_DSP = USE_DSP == "no" || W_SIGNS != 0 ? 0 : 1;
     localparam integer S_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1);
-    localparam integer LUT_ROWS = S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2;
+    localparam integer LUT_ROWS = W_SIGNS != 0 || S_BITS + W_BITS <= 6 ? 1
+        : S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2;
     localparam integer CHAIN = IS_DSP == 0 ? 1 : SIMD < 4 ? SIMD : 4;
     localparam integer CHAINS = (SIMD + CHAIN - 1) / CHAIN;
     localparam integer LINE = IS_DSP == 0 ? LUT_ROWS : CHAIN;
-    localparam integer DOT_CYCLES = (IS_DSP == 0 ? LUT_ROWS : CHAIN == 1 ? 1 : CHAIN + 1) + $clog2(CHAINS);
-    localparam integer DOT_BITS = X_BITS + W_BITS + $clog2(CHAIN) + $clog2(CHAINS);
+    localparam integer NINES = (SIMD + 8) / 9;
+    localparam integer COUNT_CYCLES = 1 + (SIMD > 3 ? 1 : 0) + $clog2(NINES);
+    localparam integer COUNT_BITS = SIMD <= 3 ? 2 : 4 + $clog2(NINES);
+    localparam integer DOT_CYCLES = X_BIPOLAR != 0 ? COUNT_CYCLES
+        : W_SIGNS != 0 ? (SIMD == 1 ? 1 : $clog2(SIMD))
+        : (IS_DSP == 0 ? LUT_ROWS : CHAIN == 1 ? 1 : CHAIN + 1) + $clog2(CHAINS);
+    localparam integer DOT_BITS = X_BIPOLAR != 0 ? COUNT_BITS + 2 : W_SIGNS != 0 ? S_BITS + $clog2(SIMD)
+        : (IS_DSP == 0 ? PRODUCT_BITS : X_BITS + W_BITS + $clog2(CHAIN)) + $clog2(CHAINS);
 
     // Stage k is what the k-th register after the input holds: 1, 2 inputs and weights, DOT their dot
     // product, ACC the accumulator.
@@ -230,19 +244,47 @@ module lepton_mvu #(
             logic signed [OUT_BITS-1:0] total;
             logic                       is_unused_dot;
 
-            lepton_dot #(
-                .SIMD    (SIMD),
-                .X_BITS  (X_BITS),
-                .X_SIGNED(X_SIGNED),
-                .W_BITS  (W_BITS),
-                .USE_DSP (USE_DSP)
-            ) u_dot (
-                .clk    (clk),
-                .enable (step),
-                .line   (line),
-                .weights(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
-                .dot    (dot)
-            );
+            if (X_BIPOLAR != 0) begin : g_equal
+                logic [COUNT_BITS-1:0] count;
+
+                lepton_xnor_dot #(
+                    .SIMD(SIMD)
+                ) u_count (
+                    .clk    (clk),
+                    .enable (step),
+                    .x      (line),
+                    .weights(weights[p*SIMD+:SIMD]),
+                    .count  (count)
+                );
+                assign dot = {1'b0, count, 1'b0};
+            end else if (W_SIGNS != 0) begin : g_negate
+                lepton_sign_dot #(
+                    .SIMD    (SIMD),
+                    .X_BITS  (X_BITS),
+                    .X_SIGNED(X_SIGNED)
+                ) u_dot (
+                    .clk    (clk),
+                    .enable (step),
+                    .x      (line),
+                    .weights(weights[p*SIMD+:SIMD]),
+                    .dot    (dot)
+                );
+            end else begin : g_multiply
+                lepton_dot #(
+                    .SIMD    (SIMD),
+                    .X_BITS  (X_BITS),
+                    .X_SIGNED(X_SIGNED),
+                    .W_BITS  (W_BITS),
+                    .USE_DSP (USE_DSP),
+                    .PRODUCT_BITS(PRODUCT_BITS)
+                ) u_dot (
+                    .clk    (clk),
+                    .enable (step),
+                    .line   (line),
+                    .weights(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
+                    .dot    (dot)
+                );
+            end
 
             assign wide_dot      = OUT_BITS'(dot);
             assign is_unused_dot = &dot;  // its upper bits, where the sums are known to be small

@@ -1,11 +1,12 @@
-// Pipelined adder tree: the sum of COUNT signed numbers, one set a cycle.
+// Pipelined adder tree: the sum of COUNT numbers, one set a cycle.
 //
 // Parameters: COUNT numbers of BITS bits, number i at in[i*BITS +: BITS]; the sum has BITS + STAGES bits.
-//   STAGES is derived from COUNT, or more.
+//   SIGNED: numbers and sum are in two's complement, else unsigned. STAGES is derived from COUNT, or more.
 // Latency: STAGES cycles of `enable`. Infers: COUNT - 1 adders, each with its register.
 module lepton_sum #(
     parameter integer COUNT  = 4,
     parameter integer BITS   = 8,
+    parameter integer SIGNED = 1,
     parameter integer STAGES = $clog2(COUNT)
 ) (
     input  logic                          clk,
@@ -23,6 +24,7 @@ module lepton_sum #(
             lepton_sum #(
                 .COUNT (1),
                 .BITS  (BITS),
+                .SIGNED(SIGNED),
                 .STAGES(STAGES - 1)
             ) u_shorter (
                 .clk   (clk),
@@ -30,7 +32,9 @@ module lepton_sum #(
                 .in    (in),
                 .sum   (shorter)
             );
-            always_ff @(posedge clk) if (enable) sum <= {shorter[BITS+STAGES-2], shorter};
+            always_ff @(posedge clk) begin
+                if (enable) sum <= {SIGNED != 0 && shorter[BITS+STAGES-2], shorter};
+            end
         end else begin : g_add
             localparam integer RIGHT = COUNT / 2;
             localparam integer LEFT = COUNT - RIGHT;
@@ -39,6 +43,7 @@ module lepton_sum #(
             lepton_sum #(
                 .COUNT (LEFT),
                 .BITS  (BITS),
+                .SIGNED(SIGNED),
                 .STAGES(STAGES - 1)
             ) u_left (
                 .clk   (clk),
@@ -49,6 +54,7 @@ module lepton_sum #(
             lepton_sum #(
                 .COUNT (RIGHT),
                 .BITS  (BITS),
+                .SIGNED(SIGNED),
                 .STAGES(STAGES - 1)
             ) u_right (
                 .clk   (clk),
@@ -57,7 +63,10 @@ module lepton_sum #(
                 .sum   (right)
             );
             always_ff @(posedge clk) begin
-                if (enable) sum <= {left[BITS+STAGES-2], left} + {right[BITS+STAGES-2], right};
+                if (enable) begin
+                    sum <= {SIGNED != 0 && left[BITS+STAGES-2], left}
+                        + {SIGNED != 0 && right[BITS+STAGES-2], right};
+                end
             end
         end
     endgenerate

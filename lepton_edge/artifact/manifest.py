@@ -30,7 +30,8 @@ class TensorSpec:
         dtype: numpy's name of the type of stored values: ``int8``, ``float32``.
         shape: batch first, where the batch is 1.
         quant: None for plain values; else ``scale``, ``zero_point``, ``bits`` and ``signed`` of
-            the codes; where they run along an axis, the first two are lists and ``axis`` is there.
+            the codes; where they run along an axis, the first two are lists and ``axis`` is there;
+            where the codes 0 and 1 stand for -scale and +scale, ``bipolar`` is true.
     """
 
     name: str
@@ -150,7 +151,7 @@ def _describe_quant(quant: QuantType) -> dict[str, Any]:
             "zero_point": list(quant.zero_point),
             "axis": quant.axis,
         }
-    return described
+    return described | ({"bipolar": True} if quant.bipolar else {})
 
 
 def _read_spec(row: Document) -> TensorSpec:
@@ -167,7 +168,7 @@ def _read_quant(row: Document) -> dict[str, Any] | None:
     if quant is None:
         return None
     wanted = "scale, zero_point, bits and signed"
-    if set(quant) - {"axis"} != _QUANT_KEYS:
+    if set(quant) - {"axis", "bipolar"} != _QUANT_KEYS:
         raise row.error("quant", wanted, quant)
     scales, zeros = _as_list(quant["scale"]), _as_list(quant["zero_point"])
     is_sound = (
@@ -177,6 +178,7 @@ def _read_quant(row: Document) -> dict[str, Any] | None:
         and quant["bits"] > 0
         and type(quant["signed"]) is bool
         and type(quant.get("axis", 0)) is int
+        and type(quant.get("bipolar", False)) is bool
     )
     if not is_sound:
         raise row.error("quant", wanted, quant)

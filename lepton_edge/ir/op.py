@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lepton_edge.errors import ImportModelError
-from lepton_edge.ir.types import Array, TensorType
+from lepton_edge.ir.types import Array, QuantType, TensorType
 from lepton_edge.registry import Registry
 
 if TYPE_CHECKING:
@@ -68,3 +68,11 @@ def require_arity(
     most = least if most is None else most
     wanted = str(least) if least == most else f"{least} to {most}"
     require(least <= len(inputs) <= most, f"{op.name} takes {wanted} inputs, found {len(inputs)}")
+
+
+def require_zero(x: TensorType) -> None:
+    """Check that a tensor to be padded with real zero has a code for it."""
+    require(
+        not (isinstance(x.elem, QuantType) and x.elem.bipolar),
+        f"{x} cannot be padded with zero: its codes stand for -scale and +scale only",
+    )

@@ -56,9 +56,10 @@ class Int:
 
 @dataclass(frozen=True, slots=True)
 class QuantType:
-    """Integer codes that stand for reals: ``real = scale * (code - zero_point)``.
+    """Integer codes that stand for reals: ``real = scale * (step * code - zero_point)``.
 
-    Activations and weights have 1..16 bits; accumulators are the same type with more.
+    The step is 1, but for bipolar codes: 0 and 1 stand for -scale and +scale, so step 2 and zero
+    point 1. Activations and weights have 1..16 bits; accumulators are the same type with more.
 
     Args:
         bits: width of a code, 1..63.
@@ -67,6 +68,7 @@ class QuantType:
         zero_point: one code that stands for 0.0, or one for each index along ``axis``.
         axis: None for per-tensor; else the axis that ``scale`` runs along (may be negative).
         narrow: the lowest signed code is not used (-127..127 in 8 bits).
+        bipolar: one bit, the sign; no code stands for 0.0. See ``signs``.
     """
 
     bits: int
@@ -75,6 +77,7 @@ class QuantType:
     zero_point: tuple[int, ...] = (0,)
     axis: int | None = None
     narrow: bool = False
+    bipolar: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= MAX_BITS:
@@ -87,6 +90,18 @@ class QuantType:
             )
         if self.axis is None and len(self.scale) != 1:
             raise RangeError(f"a per-tensor type has one scale, found {len(self.scale)}")
+        if self.bipolar and (self.bits, self.signed, self.zero_point) != (1, False, (1,)):
+            raise RangeError("bipolar codes are one unsigned bit around the zero point 1")
+
+    @classmethod
+    def signs(cls, scale: tuple[float, ...], axis: int | None = None) -> QuantType:
+        """Return the bipolar type, whose codes 0 and 1 stand for -scale and +scale."""
+        return cls(1, False, scale, (1,), axis, bipolar=True)
+
+    @property
+    def step(self) -> int:
+        """Scales from one code to the next."""
+        return 2 if self.bipolar else 1
 
     @property
     def lowest(self) -> int:
@@ -133,8 +148,11 @@ class QuantType:
     def quantize(self, real: Array) -> Array:
         """Return the codes of ``real``: divide in binary32, round half to even, saturate.
 
-        Source: ONNX QuantizeLinear, operator set 13.
+        A bipolar code is 1 from 0.0 on, -0.0 included.
+        Sources: ONNX QuantizeLinear, operator set 13; QONNX BipolarQuant.
         """
+        if self.bipolar:
+            return np.asarray(np.asarray(real, np.float32) >= 0, self.dtype)
         scale = self.scale_along(real.ndim).astype(np.float32)
         with np.errstate(over="ignore"):  # infinite quotients saturate like large ones
             codes = np.rint(np.asarray(real, np.float32) / scale) + self.zero_along(real.ndim)
@@ -142,10 +160,16 @@ class QuantType:
 
     def dequantize(self, codes: Array) -> Array:
         """Return the float32 reals that ``codes`` stand for."""
-        centred = codes.astype(np.int64) - self.zero_along(codes.ndim)
-        return np.asarray(centred * self.scale_along(codes.ndim), np.float32)
+        return np.asarray(self.centre(codes) * self.scale_along(codes.ndim), np.float32)
+
+    def centre(self, codes: Array) -> Array:
+        """Return ``step * code - zero_point``, the codes' reals in scales, as int64."""
+        return np.asarray(codes.astype(np.int64) * self.step - self.zero_along(codes.ndim))
 
     def __str__(self) -> str:
+        if self.bipolar:
+            many = f"{len(self.scale)} scales@{self.axis}"
+            return f"b1<{many if len(self.scale) > 1 else format(self.scale[0], '.6g')}>"
         kind = f"{'q' if self.signed else 'uq'}{self.bits}{'n' if self.narrow else ''}"
         zero = f",z={self.zero_point[0]}" if len(set(self.zero_point)) == 1 else ",z=..."
         if len(self.scale) == 1:

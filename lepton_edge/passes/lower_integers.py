@@ -47,6 +47,9 @@ from lepton_edge.passes.rules import RealRule
 
 MAX_BIAS_BITS = 32
 
+LEAST_WIDE_BITS = 12
+"""Accumulators of as many bits may drop half a unit where they become reals: 1/4096 of them."""
+
 _MOVES = (Reshape, Transpose, Slice, Gather, RepeatNearest, InsertZeros, Broadcast)
 
 
@@ -175,7 +178,7 @@ class _Lowering:
         return self.floats[value]
 
     def _is_dequantizable(self, real: Scaled) -> bool:
-        """Whether scale * (code - zero) is the real, up to half a unit of an accumulator."""
+        """Whether scale * (code - zero) is the real, up to half a unit of a wide accumulator."""
         if real.is_codes:
             return True
         quant = self.new.type_of(real.value).quant
@@ -183,9 +186,10 @@ class _Lowering:
         if not real.rule.is_linear or len(scales) not in (1, real.rule.num_channels):
             return False
         scales *= real.rule.num_channels if len(scales) == 1 else 1
+        is_wide = quant.bits >= LEAST_WIDE_BITS
         return all(
             abs(slope - scale) <= scale / (1 << 40)
-            and 2 * abs(offset) <= scale * (1 + Fraction(1, 1000))
+            and (2 * abs(offset) <= scale * (1 + Fraction(1, 1000)) if is_wide else offset == 0)
             for slope, offset, scale in zip(real.rule.slope, real.rule.offset, scales, strict=True)
         )
 
@@ -251,6 +255,8 @@ class _Lowering:
         x_quant = self.new.type_of(x.value).quant
         if not x_quant.is_per_tensor:
             raise Refused("its input has a scale for each channel")
+        if x_quant.bipolar and isinstance(op, Conv) and any(op.pads):
+            raise Refused("it pads codes that stand for -1 and +1 with zero")
         bits = max(bits_for_range(int(weights.min()), int(weights.max())), 2)
         w_quant = QuantType(bits, True, type_.quant.scale, axis=type_.quant.axis)
         slopes = [Fraction(x_quant.scale[0]) * Fraction(s) for s in w_quant.scale]
@@ -308,6 +314,8 @@ class _Lowering:
 
     def _average_pool(self, node: Node, op: AveragePool) -> None:
         x = self._codes(node.inputs[0])
+        if op.is_padded and self.new.type_of(x.value).quant.bipolar:
+            raise Refused("it pads codes that stand for -1 and +1 with zero")
         if op.is_padded and not op.count_include_pad:
             raise Refused("an average that leaves out padding divides unevenly")
         count = op.kernel[0] * op.kernel[1]
@@ -459,6 +467,8 @@ class _Lowering:
         x = self._scaled(node.inputs[0])
         if x.rule.num_channels > 1 or not self.new.type_of(x.value).quant.is_per_tensor:
             raise Refused(f"its input {node.inputs[0]!r} must be quantised first")
+        if isinstance(op, InsertZeros) and self.new.type_of(x.value).quant.bipolar:
+            raise Refused("it puts zeros between codes that stand for -1 and +1")
         if isinstance(op, InsertZeros) and not x.is_codes:
             raise Refused(f"its input {node.inputs[0]!r} must be quantised first")
         moved = self.new.emit1(op, [x.value], name=node.name, sources=node.sources)
@@ -472,13 +482,12 @@ class _Lowering:
             return
         x = self._codes(node.inputs[0])
         quant = self.new.type_of(x.value).quant
-        code = Fraction(op.value) / Fraction(quant.scale[0]) + quant.zero_point[0]
+        code = (Fraction(op.value) / Fraction(quant.scale[0]) + quant.zero_point[0]) / quant.step
         if code.denominator != 1 or not quant.lowest <= code <= quant.highest:
             raise Refused(f"its padding value {op.value} is not a code of {quant}")
         padded = self.new.emit1(op, [x.value], name=node.name, sources=node.sources)
-        centre = int(code) - quant.zero_point[0]
         self.codes.reach[padded] = self.codes.reach_of(x.value).union(
-            Reach(np.array([centre]), np.array([centre]))
+            Reach.of_codes(int(code), int(code), quant)
         )
         self.reals[node.output] = replace(x, value=padded)
 

@@ -12,7 +12,7 @@ from lepton_edge.ir.types import Array, QuantType, bits_for_range
 
 @dataclass(frozen=True)
 class Reach:
-    """The closed interval of ``code - zero_point`` of each channel.
+    """The closed interval of ``step * code - zero_point`` of each channel.
 
     Args:
         lowest: int64 [C], or [1] when all channels share one interval.
@@ -25,8 +25,12 @@ class Reach:
     @classmethod
     def of_type(cls, quant: QuantType) -> Reach:
         """Return what any code of a per-tensor type can reach."""
-        zero = quant.zero_point[0]
-        return cls(np.array([quant.lowest - zero]), np.array([quant.highest - zero]))
+        return cls.of_codes(quant.lowest, quant.highest, quant)
+
+    @classmethod
+    def of_codes(cls, lowest: int, highest: int, quant: QuantType) -> Reach:
+        """Return what the codes ``lowest..highest`` of a per-tensor type can reach."""
+        return cls(quant.centre(np.array([lowest])), quant.centre(np.array([highest])))
 
     @property
     def bits(self) -> int:

@@ -38,7 +38,7 @@ class Requantizer:
         self.accumulators: set[str] = set()
 
     def reach_of(self, value: str) -> Reach:
-        """Return the interval of ``code - zero_point`` of an integer tensor of the new graph."""
+        """Return the interval of an integer tensor of the new graph; see Reach."""
         if value not in self.reach:
             self.reach[value] = Reach.of_type(self.new.type_of(value).quant)
         return self.reach[value]
@@ -86,15 +86,15 @@ class Requantizer:
             entries = real.rule.codes(np.repeat(codes, real.rule.num_channels, axis=1), out).T
             constant = self.new.constant(entries, Int(out.bits, out.signed), f"{node.name}/table")
             result = self._emit(q.Lookup(out), [real.value, constant], node, sources)
-            self.reach[result] = _reach_of_codes(int(entries.min()), int(entries.max()), out)
+            self.reach[result] = Reach.of_codes(int(entries.min()), int(entries.max()), out)
             return result
         if not real.rule.is_monotone:
             raise Refused("a function that rises and falls needs its input quantised first")
         channels = self.new.type_of(real.value).shape[-1]
         reach = self.reach_of(real.value)
         reach = reach.spread(channels) if real.rule.num_channels > 1 else reach.merged()
-        zero = quant.zero_point[0]
-        table = threshold_table(real.rule, out, reach.lowest + zero, reach.highest + zero)
+        bounds = ((b + quant.zero_point[0]) // quant.step for b in (reach.lowest, reach.highest))
+        table = threshold_table(real.rule, out, *bounds)
         return self._from_thresholds(table, real.value, out, node, sources)
 
     def _from_thresholds(
@@ -105,7 +105,9 @@ class Requantizer:
         node: Node,
         sources: tuple[str, ...],
     ) -> str:
-        form = find_mul_shift(table)
+        # A sign is one comparison, unless nothing is compared.
+        is_sign = out.bipolar and table.thresholds.size > 0
+        form = None if is_sign else find_mul_shift(table)
         if form is not None:
             op: Op = q.Requantize(out, form.shift, form.lowest, form.highest, form.rounding)
             params = [
@@ -119,7 +121,7 @@ class Requantizer:
                 self.new.constant(_shared(table.sign), name=f"{node.name}/sign"),
             ]
         result = self._emit(op, [value, *params], node, sources)
-        self.reach[result] = _reach_of_codes(table.lowest, table.highest, out)
+        self.reach[result] = Reach.of_codes(table.lowest, table.highest, out)
         return result
 
     def _from_total(self, real: Total, out: QuantType, node: Node, sources: tuple[str, ...]) -> str:
@@ -132,7 +134,7 @@ class Requantizer:
             raise Refused("a sum of codes of more than 11 bits has no proven integer form")
         a, b = (m.reshape(-1) for m in np.meshgrid(span_a, span_b, indexing="ij"))
         codes = sum_codes(a, b, real.slope_a, real.slope_b, real.rule, out)
-        scale = Fraction(out.scale[0])
+        scale = Fraction(out.scale[0]) * out.step
         per_a, per_b = (s * real.rule.slope[0] / scale for s in (real.slope_a, real.slope_b))
         form = find_sum_form(a, b, codes, per_a, per_b)
         name = f"{node.name}/sum"
@@ -146,7 +148,7 @@ class Requantizer:
                 self.new.constant(np.array([form.addend]), name=f"{node.name}/addend"),
             ]
             result = self._emit(op, [total, *params], node, sources)
-            self.reach[result] = _reach_of_codes(form.lowest, form.highest, out)
+            self.reach[result] = Reach.of_codes(form.lowest, form.highest, out)
             return result
         peaks = (int(np.abs(span_a).max()), int(np.abs(span_b).max()))
         ties = tie_table(real.slope_a, real.slope_b, real.rule, out, peaks)
@@ -181,7 +183,9 @@ class Requantizer:
         quant = self.new.type_of(real.value).quant
         if quant.bits > MAX_TABLE_BITS:
             raise Refused(f"a softmax takes codes of at most {MAX_TABLE_BITS} bits")
-        differences = np.arange(quant.num_codes) * quant.scale[0]
+        if out.bipolar:
+            raise Refused("probabilities have no sign to keep")
+        differences = np.arange(quant.num_codes) * quant.step * quant.scale[0]
         entries = np.rint(np.exp(-differences) * SOFTMAX_ONE).astype(np.int64)
         scale = Fraction(out.scale[0])
         # Both sides of the fraction must stay below 2^15.
@@ -198,8 +202,3 @@ class Requantizer:
 def _shared(params: Array) -> Array:
     """Return one row when all channels have the same parameters."""
     return params[:1] if (params == params[:1]).all() else params
-
-
-def _reach_of_codes(lowest: int, highest: int, out: QuantType) -> Reach:
-    zero = out.zero_point[0]
-    return Reach(np.array([lowest - zero]), np.array([highest - zero]))

@@ -23,6 +23,13 @@ def round_half_even(value: Fraction) -> int:
     return round(value)
 
 
+def code_of(real: Fraction, out: QuantType) -> int:
+    """Return the code of a real in a per-tensor type, before saturation."""
+    if out.bipolar:
+        return int(real >= 0)
+    return round_half_even(real / Fraction(out.scale[0])) + out.zero_point[0]
+
+
 @dataclass(frozen=True)
 class RealRule:
     """``real = tail(min(max(slope * x + offset, lower), upper))`` for each channel.
@@ -57,7 +64,8 @@ class RealRule:
         """Return what codes of ``quant`` stand for."""
         zeros = quant.zero_point * (len(quant.scale) if len(quant.zero_point) == 1 else 1)
         scales = [Fraction(s) for s in quant.scale]
-        return cls.linear(scales, [-s * z for s, z in zip(scales, zeros, strict=True)])
+        offset = [-s * z for s, z in zip(scales, zeros, strict=True)]
+        return cls.linear([quant.step * s for s in scales], offset)
 
     @property
     def num_channels(self) -> int:
@@ -144,12 +152,11 @@ class RealRule:
         flat = x.reshape(-1, x.shape[-1])
         result = np.empty(flat.shape, np.int64)
         rule = self.spread(flat.shape[1])
-        scale, zero = Fraction(out.scale[0]), out.zero_point[0]
         for c in range(flat.shape[1]):
             low, high = rule.code_bounds(out, c)
             for i, value in enumerate(flat[:, c].tolist()):
                 real = rule.slope[c] * value + rule.offset[c]
-                result[i, c] = min(max(round_half_even(real / scale) + zero, low), high)
+                result[i, c] = min(max(code_of(real, out), low), high)
         return result.reshape(x.shape)
 
     def _float_codes(self, x: Array, out: QuantType) -> Array:
@@ -160,16 +167,17 @@ class RealRule:
         real = np.clip(slope * x + offset, lower, upper)
         for function in self.tail:
             real = function(real)
+        if out.bipolar:
+            return np.asarray(real >= 0, np.int64)
         codes = np.rint(real / out.scale[0]) + out.zero_point[0]
         codes = np.nan_to_num(codes, nan=out.zero_point[0], posinf=out.highest, neginf=out.lowest)
         return np.asarray(np.clip(codes, out.lowest, out.highest), np.int64)
 
     def code_bounds(self, out: QuantType, channel: int) -> tuple[int, int]:
         """Return the lowest and highest code that ``channel`` can give, by its clamps."""
-        scale, zero = Fraction(out.scale[0]), out.zero_point[0]
         low, high = self.lower[channel], self.upper[channel]
-        lowest = out.lowest if low is None else round_half_even(low / scale) + zero
-        highest = out.highest if high is None else round_half_even(high / scale) + zero
+        lowest = out.lowest if low is None else code_of(low, out)
+        highest = out.highest if high is None else code_of(high, out)
         return (
             min(max(lowest, out.lowest), out.highest),
             min(max(highest, out.lowest), out.highest),
@@ -233,7 +241,7 @@ def threshold_table(
                 for c in range(channels)
             ]
         )
-    scale = Fraction(out.scale[0])
+    scale = Fraction(out.scale[0]) * out.step
     return ThresholdTable(
         low,
         rows,
@@ -257,14 +265,14 @@ def _linear_thresholds(
     """Thresholds of codes low+1..high of one channel, clipped to reach[0]..reach[1]+1.
 
     Code k (zero point removed) starts where slope * x + offset reaches (k - 1/2) * scale; a real
-    that lies exactly there rounds to k only when k is even.
+    that lies exactly there rounds to k only when k is even. The bipolar code 1 starts at 0.
     """
     slope, offset = abs(rule.slope[channel]), rule.offset[channel]
     least, beyond = int(reach[0]), int(reach[1]) + 1
     scale, zero = Fraction(out.scale[0]), out.zero_point[0]
     row = np.empty(high - low, np.int64)
     if slope == 0:
-        code = min(max(round_half_even(offset / scale) + zero, bounds[0]), bounds[1])
+        code = min(max(code_of(offset, out), bounds[0]), bounds[1])
         row[: code - low] = least
         row[code - low :] = beyond
         return row
@@ -277,9 +285,9 @@ def _linear_thresholds(
         elif k > bounds[1]:
             row[i] = beyond
         else:
-            numerator = (2 * (k - zero) - 1) * a - b
-            first, rest = divmod(numerator, d)
-            if rest or (k - zero) % 2:
+            half_steps = 0 if out.bipolar else 2 * (k - zero) - 1
+            first, rest = divmod(half_steps * a - b, d)
+            if rest or (half_steps + 1) // 2 % 2:
                 first += 1
             row[i] = min(max(first, least), beyond)
     return row

@@ -55,10 +55,12 @@ def sum_codes(
     reach = sum(abs(n) * m for n, m in zip(numerators, (_peak(a), _peak(b), 1), strict=True))
     kind = np.int64 if 4 * (reach + d) < 1 << 62 else object
     real = a.astype(kind) * numerators[0] + b.astype(kind) * numerators[1] + numerators[2]
+    low, high = rule.code_bounds(out, 0)
+    if out.bipolar:
+        return np.asarray(np.clip(real >= 0, low, high), np.int64)
     codes = (2 * real + d) // (2 * d)
     is_tie = (2 * real + d) % (2 * d) == 0
     codes = codes - (is_tie & (codes % 2 == 1))
-    low, high = rule.code_bounds(out, 0)
     return np.asarray(np.clip(codes + out.zero_point[0], low, high), np.int64)
 
 

@@ -51,6 +51,20 @@ def matrix(x: Elem, w: Elem, rows: int, columns: int, vectors: int) -> MatrixVec
     return MatrixVector(x, sum_elem(x, weights, bias), weights, bias, vectors)
 
 
+def ternary(rows: int, columns: int, vectors: int) -> MatrixVector:
+    """Weights of -1, 0 and +1; input codes too, in two bits."""
+    weights, bias = codes(S2, rows, columns).clip(-1), codes(S5, rows)
+    acc = sum_elem(S2, weights, bias)
+    return MatrixVector(S2, acc, weights, bias, vectors, x_is_narrow=True)
+
+
+def signs(x: Elem, rows: int, columns: int, vectors: int, *, bipolar: bool) -> MatrixVector:
+    """Weights of -1 and +1."""
+    weights, bias = 2 * codes(U1, rows, columns) - 1, codes(S5, rows)
+    acc = sum_elem(Elem(2) if bipolar else x, weights, bias)
+    return MatrixVector(x, acc, weights, bias, vectors, x_is_bipolar=bipolar)
+
+
 def depthwise(x: Elem, w: Elem, channels: int, taps: int, pixels: int) -> Depthwise:
     weights, bias = codes(w, channels, taps), codes(S8, channels)
     return Depthwise(x, sum_elem(x, weights, bias), weights, bias, pixels)
@@ -91,6 +105,10 @@ SAMPLES: dict[str, Kernel] = {
     "dense": matrix(U8, S8, 6, 10, 1),
     "dense_prime": matrix(S5, S2, 7, 5, 3),
     "dense_bits": matrix(U1, S2, 4, 9, 2),
+    "dense_tables": matrix(Elem(3), Elem(3), 4, 6, 2),
+    "dense_ternary": ternary(4, 9, 2),
+    "dense_signs": signs(U1, 6, 12, 2, bipolar=True),
+    "dense_negations": signs(S2, 4, 10, 2, bipolar=False),
     "dense_wide": matrix(S16, S16, 2, 6, 2),
     "dense_wrapping": wrapping_matrix(),
     "depthwise": depthwise(U3, S8, 6, 9, 4),
@@ -155,7 +173,10 @@ SAMPLES: dict[str, Kernel] = {
 
 def inputs(kernel: Kernel, frames: int = 2) -> list[Array]:
     """Return frames of codes for each input port."""
-    return [codes(p.elem, frames, p.elements, seed=i) for i, p in enumerate(kernel.inputs)]
+    arrays = [codes(p.elem, frames, p.elements, seed=i) for i, p in enumerate(kernel.inputs)]
+    if isinstance(kernel, MatrixVector) and kernel.x_is_narrow:
+        arrays = [x.clip(kernel.x.lowest + 1) for x in arrays]
+    return arrays
 
 
 # -- what kernels compute, in plain loops ---------------------------------------------------------
@@ -172,6 +193,8 @@ def _frame(kernel: Kernel, *given: list[int]) -> list[list[int]]:  # noqa: C901
     match kernel:
         case MatrixVector():
             w, b = kernel.weights.tolist(), kernel.bias.tolist()
+            if kernel.x_is_bipolar:
+                x = [1 if bit else -1 for bit in x]
             vectors = [x[i : i + len(w[0])] for i in range(0, len(x), len(w[0]))]
             return [[b[r] + dot(w[r], v) for v in vectors for r in range(len(w))]]
         case Depthwise():

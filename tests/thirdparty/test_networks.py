@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from benchmarks.agreement import final_codes, onnxruntime_codes, walk
-from benchmarks.networks import Case, float_cases, quantized_cases
+from benchmarks.networks import Case, few_bit_cases, float_cases, quantized_cases
 from lepton_edge.flow import CompileOptions, compile_model
 from lepton_edge.frontends import import_model
 from lepton_edge.ir import interpreter
 from lepton_edge.passes.pipeline import QuantizeOptions, lower, quantize, simplify
+from tests.hwsim.rtl.harness import needs_simulator
 
 QUANTIZED = (
     "mlperf_ic_resnet8_int8_qdq",
@@ -20,6 +21,13 @@ QUANTIZED = (
     "mlperf_ad_fcae_int8_qdq",
     "tflm_sine_mlp_int8_qdq",
 )
+FEW_BITS = {
+    "zoo_tfc_1w1a_qonnx": 0.9296,
+    "zoo_tfc_1w2a_qonnx": 0.9474,
+    "zoo_tfc_2w2a_qonnx": 0.9660,
+}
+"""Accuracy on all of MNIST's test images, of the float reference too."""
+
 FLOAT = (
     "mlperf_ic_resnet8_fp32",
     "mlperf_kws_dscnn_fp32",
@@ -105,3 +113,29 @@ def test_int8_quantisation_keeps_the_accuracy(name: str) -> None:
     else:
         lost = (wanted.argmax(1) == case.labels).mean() - (found.argmax(1) == case.labels).mean()
         assert lost <= 0.005
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("name", FEW_BITS)
+def test_networks_of_few_bits_keep_every_output(name: str) -> None:
+    case = case_named(few_bit_cases(10_000), name)
+    source = simplify(import_model(case.path))
+    graph = lower(source).graph
+    wanted, found = (
+        interpreter.run(g, {g.inputs[0]: case.inputs})[g.outputs[0]] for g in (source, graph)
+    )
+    np.testing.assert_array_equal(found, wanted)
+    assert (found.argmax(axis=1) == case.labels).mean() == pytest.approx(FEW_BITS[name], abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared")
+@needs_simulator
+@pytest.mark.parametrize("name", FEW_BITS)
+def test_networks_of_few_bits_have_the_same_bits_at_every_level(name: str, tmp_path: Path) -> None:
+    case = case_named(few_bit_cases(200), name)
+    artifact = compile_model(case.path, tmp_path / name, CompileOptions(csim=False))
+    (value,) = (spec.name for spec in artifact.manifest.inputs)
+    report = artifact.verify(inputs={value: case.inputs}, levels=["csim", "rtl"])
+    assert [row.level for row in report.verification] == ["csim", "rtl", "rtl-stalled"]
+    assert all(row.samples == 200 and row.mismatches == 0 for row in report.verification)

@@ -36,11 +36,14 @@ QDQ_MODELS = [
     "mlperf_kws_dscnn_int8_qdq",
     "tflm_sine_mlp_int8_qdq",
 ]
-QONNX_MODELS = ["zoo_jettagging_qonnx", "zoo_tfc_2w2a_qonnx"]
+QONNX_MODELS = [
+    "zoo_jettagging_qonnx",
+    "zoo_tfc_1w1a_qonnx",
+    "zoo_tfc_1w2a_qonnx",
+    "zoo_tfc_2w2a_qonnx",
+]
 REFUSED = {
     "tflm_mnist_lstm_fp32": "recurrent layers (LSTM) are not supported yet",
-    "zoo_tfc_1w1a_qonnx": "binary weights and activations {-1, +1} are not supported",
-    "zoo_tfc_1w2a_qonnx": "binary weights and activations {-1, +1} are not supported",
 }
 SAMPLES = 16
 

@@ -17,9 +17,10 @@ namespace lepton {
 ///
 /// TI, TW, TA: input, weight and accumulator types; TA must hold every partial sum.
 /// ROWS, COLS: matrix shape. PE, SIMD: rows and columns computed in a cycle; they divide ROWS and COLS.
-/// DSP: multiply in DSP blocks, else in look-up tables.
+/// DSP: multiply in DSP blocks, else in look-up tables. PRODUCTS: how; Negation and EqualSigns are for weights
+/// that are signs, and want a bias that holds what they leave out.
 template <typename TI, typename TW, typename TA, unsigned ROWS, unsigned COLS, unsigned PE, unsigned SIMD,
-          unsigned VECTORS, bool DSP = true>
+          unsigned VECTORS, bool DSP = true, typename PRODUCTS = Multiplier<DSP>>
 void matrix_vector(hls::stream<Vec<TI, SIMD>>& in, hls::stream<Vec<TA, PE>>& out,
                    const Tile<TW, PE, SIMD> (&weights)[(ROWS / PE) * (COLS / SIMD)],
                    const Vec<TA, PE> (&bias)[ROWS / PE], unsigned frames) {
@@ -55,7 +56,7 @@ void matrix_vector(hls::stream<Vec<TI, SIMD>>& in, hls::stream<Vec<TA, PE>>& out
                         Accumulator dot = 0;
                         for (unsigned s = 0; s < SIMD; ++s) {
 #pragma HLS unroll
-                            dot += Multiplier<DSP>::template times<Accumulator>(tile.at[p][s], x.lane[s]);
+                            dot += PRODUCTS::template times<Accumulator>(tile.at[p][s], x.lane[s]);
                         }
                         const Accumulator before = col == 0 ? Accumulator(bias[row].lane[p]) : sum[p];
                         sum[p] = before + dot;

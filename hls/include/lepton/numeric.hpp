@@ -77,6 +77,24 @@ template <> struct Multiplier<false> {
     }
 };
 
+/// Products with weights of -1 and +1, kept as the bits 0 and 1: the input, or its complement. As ~x = -x - 1,
+/// they are less by one for each negative weight.
+struct Negation {
+    template <typename R, typename W, typename X> static R times(const W& w, const X& x) {
+#pragma HLS inline
+        const R wide = static_cast<R>(x);
+        return w != 0 ? wide : static_cast<R>(~wide);
+    }
+};
+
+/// Products of -1 and +1, both kept as the bits 0 and 1: 2 where the bits are equal, which is 1 more.
+struct EqualSigns {
+    template <typename R, typename W, typename X> static R times(const W& w, const X& x) {
+#pragma HLS inline
+        return static_cast<R>(w == x ? 2 : 0);
+    }
+};
+
 /// `value` limited to lowest..highest; V may be wider than T or of other signedness.
 template <typename T, typename V> T clamp(const V& value, const T& lowest, const T& highest) {
 #pragma HLS inline

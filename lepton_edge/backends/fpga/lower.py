@@ -14,6 +14,7 @@ from lepton_edge.backends.fpga.kernels.elementwise import Multiply, ScaledAdd
 from lepton_edge.backends.fpga.kernels.matrix_vector import (
     Depthwise,
     MatrixVector,
+    are_signs,
     bias_without_zero_point,
 )
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd, Concat, Fork, Slice
@@ -220,8 +221,27 @@ class _Lowering:
     def _acc(self, node: Node) -> Elem:
         return stream_elem(self.graph.types[node.output])
 
-    def _zero(self, type_: TensorType) -> int:
-        return type_.quant.zero_point[0]
+    def _centred(self, node: Node, index: int = 0) -> tuple[str, Elem, int]:
+        """Return an input stream, its elements, and which of them stands for 0.
+
+        Signs become the numbers -1 and +1.
+        """
+        stream, elem, x = self._x(node, index)
+        if not x.quant.bipolar:
+            return stream, elem, x.quant.zero_point[0]
+        numbers = Elem(2)
+        kernel = Requantize(
+            elem, numbers, self.elements[stream], 1, 1, np.array([2]), np.array([-1]), 0, -1, 1,
+            Rounding.FLOOR,
+        )  # fmt: skip
+        return self._actor(node, kernel, [stream], f"signs{index}"), numbers, 0
+
+    def _layer_input(self, node: Node, weights: Array) -> tuple[str, Elem, int, bool]:
+        """Return what ``_centred`` does, or signs as they are where the weights are signs too."""
+        stream, elem, x = self._x(node)
+        if x.quant.bipolar and are_signs(weights):
+            return stream, elem, 0, True
+        return *self._centred(node), False
 
     def _padded(
         self,
@@ -256,7 +276,7 @@ class _Lowering:
         return self._actor(node, window, [stream], "window"), pixels
 
     def _conv(self, node: Node, op: linear.Conv) -> None:
-        stream, elem, x = self._x(node)
+        x = self.graph.types[node.inputs[0]]
         weights = self._param(node, 1)
         bias = self._param(node, 2) if len(node.inputs) == 3 else None
         channels = x.shape[3]
@@ -264,7 +284,8 @@ class _Lowering:
         is_depthwise = op.groups == channels == out_channels and op.groups > 1
         if op.groups > 1 and not is_depthwise:
             weights = _block_diagonal(weights, op.groups)
-        zero = self._zero(x)
+        signs = np.zeros(0, np.int64) if is_depthwise else weights
+        stream, elem, zero, is_bipolar = self._layer_input(node, signs)
         size = (x.shape[1], x.shape[2], channels)
         stream, size = self._padded(node, stream, elem, size, op.pads, zero)
         stream, pixels = self._windows(node, stream, elem, size, op, (kh, kw), is_depthwise)
@@ -275,29 +296,36 @@ class _Lowering:
         if is_depthwise:
             kernel = Depthwise(elem, acc, rows, start, pixels)
         else:
-            kernel = MatrixVector(elem, acc, rows, start, pixels)
+            kernel = MatrixVector(
+                elem, acc, rows, start, pixels,
+                x_is_bipolar=is_bipolar, x_is_narrow=_is_narrow(x.quant, is_bipolar),
+            )  # fmt: skip
         self._set(node, self._actor(node, kernel, [stream]))
 
     def _dense(self, node: Node) -> None:
-        stream, elem, x = self._x(node)
+        x = self.graph.types[node.inputs[0]]
         weights = self._param(node, 1)
         bias = self._param(node, 2) if len(node.inputs) == 3 else None
-        start = bias_without_zero_point(weights, bias, self._zero(x))
+        stream, elem, zero, is_bipolar = self._layer_input(node, weights)
+        start = bias_without_zero_point(weights, bias, zero)
         vectors = math.prod(x.shape[:-1])
         acc = _sum_elem(self._acc(node), start)
-        self._set(
-            node, self._actor(node, MatrixVector(elem, acc, weights, start, vectors), [stream])
-        )
+        kernel = MatrixVector(
+            elem, acc, weights, start, vectors,
+            x_is_bipolar=is_bipolar, x_is_narrow=_is_narrow(x.quant, is_bipolar),
+        )  # fmt: skip
+        self._set(node, self._actor(node, kernel, [stream]))
 
     def _pool(self, node: Node, op: pool.MaxPool | pool.SumPool) -> None:
-        stream, elem, x = self._x(node)
+        x = self.graph.types[node.inputs[0]]
         is_max = isinstance(op, pool.MaxPool)
+        stream, elem, zero = (*self._x(node)[:2], 0) if is_max else self._centred(node)
         size = (x.shape[1], x.shape[2], x.shape[3])
-        border = x.quant.lowest if is_max else self._zero(x)
+        border = x.quant.lowest if is_max else zero
         stream, size = self._padded(node, stream, elem, size, op.pads, border)
         taps = op.kernel[0] * op.kernel[1]
         acc = elem if is_max else self._acc(node)
-        offset = 0 if is_max else -taps * self._zero(x)
+        offset = 0 if is_max else -taps * zero
         if not is_max:
             acc = _sum_elem(acc, np.array([offset]))
         is_global = op.kernel == size[:2]
@@ -355,9 +383,9 @@ class _Lowering:
         self._set(node, self._actor(node, kernel, [stream]))
 
     def _scaled_add(self, node: Node, op: quantized.ScaledAdd) -> None:
-        (a, elem_a, type_a), (b, elem_b, type_b) = self._x(node, 0), self._x(node, 1)
+        (a, elem_a, zero_a), (b, elem_b, zero_b) = (self._centred(node, i) for i in (0, 1))
         pixels, channels = self._map_shape(node)
-        offset = -op.scale_a * self._zero(type_a) - op.scale_b * self._zero(type_b)
+        offset = -op.scale_a * zero_a - op.scale_b * zero_b
         out = self._acc(node)
         # The kernel adds raw codes: each product, and the offset, must fit as well as the sum.
         peak = abs(op.scale_a) << elem_a.bits, abs(op.scale_b) << elem_b.bits
@@ -367,11 +395,12 @@ class _Lowering:
         self._set(node, self._actor(node, kernel, [a, b]))
 
     def _product(self, node: Node) -> None:
-        (a, elem_a, type_a), (b, elem_b, type_b) = self._x(node, 0), self._x(node, 1)
+        (a, elem_a, zero_a), (b, elem_b, zero_b) = (self._centred(node, i) for i in (0, 1))
+        type_a, type_b = (self.graph.types[v] for v in node.inputs)
         pixels, channels = self._map_shape(node)
         kernel = Multiply(
             elem_a, elem_b, self._acc(node), pixels, channels, 1,
-            self._zero(type_a), self._zero(type_b), type_b.shape != type_a.shape,
+            zero_a, zero_b, type_b.shape != type_a.shape,
         )  # fmt: skip
         self._set(node, self._actor(node, kernel, [a, b]))
 
@@ -433,7 +462,7 @@ class _Lowering:
 
     def _stretch(self, node: Node, op: shape.RepeatNearest | shape.InsertZeros) -> None:
         stream, elem, x = self._x(node)
-        fill = self._zero(x) if isinstance(op, shape.InsertZeros) else None
+        fill = x.quant.zero_point[0] if isinstance(op, shape.InsertZeros) else None
         kernel = Stretch(elem, x.shape[1], x.shape[2], x.shape[3], factors=op.factors, fill=fill)
         self._set(node, self._actor(node, kernel, [stream]))
 
@@ -464,6 +493,11 @@ def _window(
         dilations=op.dilations,
         is_channelwise=is_channelwise,
     )
+
+
+def _is_narrow(quant: QuantType, is_bipolar: bool) -> bool:
+    """Whether the lowest code of the stream does not occur; signs as numbers are -1 and +1."""
+    return quant.narrow or (quant.bipolar and not is_bipolar)
 
 
 def _sum_elem(acc: Elem, start: Array) -> Elem:

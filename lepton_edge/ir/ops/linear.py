@@ -8,15 +8,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from lepton_edge.ir.op import Op, Signature, require, require_arity
+from lepton_edge.ir.op import Op, Signature, require, require_arity, require_zero
 from lepton_edge.ir.types import Array, Elem, Float, QuantType, TensorType
 
 
 def centred(codes: Array, type_: TensorType) -> Array:
-    """Return ``code - zero_point`` as int64 for codes, and floats unchanged."""
+    """Return ``step * code - zero_point`` as int64 for codes, and floats unchanged."""
     if not isinstance(type_.elem, QuantType):
         return codes
-    return codes.astype(np.int64) - type_.elem.zero_along(codes.ndim)
+    return type_.elem.centre(codes)
 
 
 def exact_matmul(x: Array, w: Array) -> Array:
@@ -137,7 +137,8 @@ class Conv(Op):
     """2-D convolution. x [N,H,W,C], w [O,KH,KW,C/groups], bias [O] → [N,H',W',O].
 
     On codes: exact sums of ``(x - zx) * (w - zw)``, plus the bias, an integer at the
-    accumulator's scale. Padding stands for real zero.
+    accumulator's scale; bipolar codes count as -1 and +1. Padding stands for real zero, which
+    bipolar codes do not have.
 
     Args:
         strides: along H, W.
@@ -161,6 +162,8 @@ class Conv(Op):
         require(x.rank == 4 and w.rank == 4, f"wanted 4-D input and weights, found {x} and {w}")
         require_positive(strides=self.strides, dilations=self.dilations, groups=(self.groups,))
         require(min(self.pads) >= 0, f"pads must not be negative, found {self.pads}")
+        if any(self.pads):
+            require_zero(x)
         out_channels, kh, kw, in_channels = w.shape
         require(
             in_channels * self.groups == x.shape[3] and out_channels % self.groups == 0,

@@ -18,7 +18,10 @@ _BYTE = QuantType(8, True, (1.0,))
 
 @dataclass(frozen=True)
 class Quantize(Op):
-    """Reals to codes: ``clamp(round_half_even(x / scale) + zero_point)`` in binary32."""
+    """Reals to codes: ``clamp(round_half_even(x / scale) + zero_point)`` in binary32.
+
+    Bipolar codes are ``x >= 0``.
+    """
 
     name: ClassVar[str] = "quantize"
     out: QuantType = field(default=_BYTE)
@@ -46,7 +49,7 @@ def _require_axis(quant: QuantType, x: TensorType) -> None:
 
 @dataclass(frozen=True)
 class Dequantize(Op):
-    """Codes to reals: ``scale * (code - zero_point)``, rounded to binary32."""
+    """Codes to reals: ``scale * (step * code - zero_point)``, rounded to binary32."""
 
     name: ClassVar[str] = "dequantize"
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lepton_edge.ir.op import Op, Signature, require, require_arity
+from lepton_edge.ir.op import Op, Signature, require, require_arity, require_zero
 from lepton_edge.ir.types import Array, QuantType, TensorType
 
 
@@ -251,6 +251,7 @@ class InsertZeros(Op):
         (x,) = inputs
         require(x.rank == 4 and min(self.factors) >= 1, f"factors {self.factors} of {x}")
         _require_per_tensor(x, self)
+        require_zero(x)
         n, h, w, c = x.shape
         height, width = (h - 1) * self.factors[0] + 1, (w - 1) * self.factors[1] + 1
         return (x.with_shape((n, height, width, c)),)

@@ -30,6 +30,7 @@ from tests.hwsim.kernel_samples import (
     depthwise,
     inputs,
     matrix,
+    signs,
     softmax,
     threshold,
 )
@@ -149,6 +150,14 @@ FACTORS = {
     "u16_s16": matrix(U16, S16, 3, 10, 2),
     "u1_s2": matrix(U1, S2, 4, 9, 2),
     "s7_s3": matrix(Elem(7), Elem(3), 4, 13, 2),
+    "s3_s3": matrix(Elem(3), Elem(3), 4, 12, 2),
+    "u3_s2": matrix(Elem(3, False), S2, 4, 12, 2),
+    "s4_s2": matrix(Elem(4), S2, 4, 12, 2),
+    "signs": signs(U1, 4, 30, 2, bipolar=True),
+    "s2_signs": signs(S2, 4, 30, 2, bipolar=False),
+    "u1_signs": signs(U1, 4, 15, 2, bipolar=False),
+    "u3_signs": signs(Elem(3, False), 4, 18, 2, bipolar=False),
+    "s8_signs": signs(S8, 4, 12, 2, bipolar=False),
 }
 
 USUAL: dict[str, Kernel] = {
@@ -318,6 +327,7 @@ def test_leaf_at_length(slow: dict[str, list[str]], name: str) -> None:
 
 def test_every_leaf_is_tried() -> None:
     helpers = {"skid", "counter", "rom", "ram", "sum", "delay", "join", "largest", "dot"}
-    helpers |= {"multiplier", "room", "rom_words", "axilite"}  # the last: test_registers.py
+    helpers |= {"multiplier", "product_table", "sign_dot", "xnor_dot"}
+    helpers |= {"room", "rom_words", "axilite"}  # the last: test_registers.py
     tried = {case.leaf.module for case in QUICK.values()}
     assert tried == {path.stem for path in harness.SOURCES} - {f"lepton_{h}" for h in helpers}

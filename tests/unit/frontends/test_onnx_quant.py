@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from lepton_edge.errors import ImportModelError, UnsupportedError
 from lepton_edge.frontends.onnx import import_onnx_proto
@@ -321,8 +321,72 @@ def test_qonnx_refusals(load, attributes, weights, message):
     assert caught.value.what.startswith(message)
 
 
-def test_bipolar_quant_is_refused(load):
-    text = "g (float[1,3] x) => (float[] y) { [n1] y = onnx.brevitas.BipolarQuant(x, s) }"
-    with pytest.raises(UnsupportedError) as caught:
-        load(text, {"s": np.float32(1)})
-    assert caught.value.what == "binary weights and activations {-1, +1} are not supported"
+BIPOLAR = "g (float[1,3] x) => (float[] y) {{ [n1] y = {domain}.BipolarQuant(x, s) }}"
+
+
+@pytest.mark.parametrize(
+    "domain", ["qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"]
+)
+def test_bipolar_quant(load, domain):
+    graph = load(BIPOLAR.format(domain=domain), {"s": np.float32(0.25)})
+    assert [n.op for n in graph.nodes] == [Quantize(QuantType.signs((0.25,))), Dequantize()]
+    assert [n.name for n in graph.nodes] == ["n1", "n1/dequantize"]
+
+
+def test_bipolar_quant_equals_the_reference(load):
+    from qonnx.custom_op.general.bipolar_quant import BipolarQuant
+
+    x = np.array([[-3.0, -0.0, 0.0], [1e-30, -1e-30, np.inf]], np.float32)
+    scale = np.array([[0.25, 1.0, 2.0]], np.float32)
+    node = helper.make_node("BipolarQuant", ["x", "s"], ["y"], domain="qonnx.custom_op.general")
+    context = {"x": x, "s": scale}
+    BipolarQuant(node, 1).execute_node(context, None)
+    graph = load(BIPOLAR.format(domain="qonnx.custom_op.general"), {"s": scale})
+    (quantize, _) = graph.nodes
+    codes = quantize.op.out.quantize(x)
+    np.testing.assert_array_equal(quantize.op.out.dequantize(codes), context["y"])
+    np.testing.assert_array_equal(codes, [[0, 1, 1], [1, 0, 1]])
+
+
+def test_bipolar_quant_of_weights_along_an_axis(load):
+    text = """g (float[1,3] x) => (float[] y) {
+        q = qonnx.custom_op.general.BipolarQuant(w, s)
+        y = MatMul(x, q)
+    }"""
+    w = np.array([[0.5, -0.5], [0.0, 2.0], [-3.0, -0.0]], np.float32)
+    graph = load(text, {"w": w, "s": np.array([[0.1, 0.2]], np.float32)})
+    found, quant = codes_read_by(graph, Dense)
+    np.testing.assert_array_equal(found, (w >= 0).T)
+    assert (quant.bipolar, quant.axis, len(quant.scale)) == (True, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "scale", "error", "message"),
+    [
+        (["x", "s"], np.ones((2, 3)), UnsupportedError, "scales of shape [2, 3] for a tensor of"),
+        (["x", "s"], np.ones(4), UnsupportedError, "scales of shape [4] for a tensor of shape"),
+        (["x", "s"], np.float32(0), ImportModelError, "scales must be positive and finite"),
+        (["x", "s"], np.float32(-1), ImportModelError, "scales must be positive and finite"),
+        (["x", "s"], np.float32(np.nan), ImportModelError, "scales must be positive and finite"),
+        (["x", "s"], np.ones(0), ImportModelError, "scales must be positive and finite"),
+        (["x", "x"], np.float32(1), UnsupportedError, "the scale must be constant; 'x'"),
+        (["x"], np.float32(1), ImportModelError, "input 1 is missing"),
+        (["x", ""], np.float32(1), ImportModelError, "input 1 is missing"),
+        (["", "s"], np.float32(1), ImportModelError, "input 0 is missing"),
+        ([], np.float32(1), ImportModelError, "input 0 is missing"),
+    ],
+)
+def test_malformed_bipolar_quant(inputs, scale, error, message):
+    node = helper.make_node("BipolarQuant", inputs, ["y"], "n1", domain="onnx.brevitas")
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(scale, np.float32), "s")],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("onnx.brevitas", 1)]
+    with pytest.raises(error) as caught:
+        import_onnx_proto(helper.make_model(graph, opset_imports=opsets), "m")
+    assert caught.value.what.startswith(message)
+    assert "n1" in caught.value.where

@@ -19,6 +19,7 @@ PER_CHANNEL = QuantType(8, True, (0.5, 2.0), (0, 3), axis=-1)
         (QuantType(8, True, (1.0,), narrow=True), -127, 127, "int8"),
         (QuantType(1, False, (1.0,)), 0, 1, "uint8"),
         (QuantType(1, True, (1.0,)), -1, 0, "int8"),
+        (QuantType.signs((1.0,)), 0, 1, "uint8"),
         (QuantType(4, True, (1.0,)), -8, 7, "int8"),
         (QuantType(9, False, (1.0,)), 0, 511, "uint16"),
         (QuantType(16, True, (1.0,)), -32768, 32767, "int16"),
@@ -45,6 +46,14 @@ def test_ranges_and_storage(quant: QuantType, lowest: int, highest: int, dtype: 
             lambda: QuantType(8, True, (1.0, 1.0, 1.0), (0, 0), axis=0),
             "2 zero points for 3 scales; wanted one each",
         ),
+        (
+            lambda: QuantType(1, False, (1.0,), bipolar=True),
+            "bipolar codes are one unsigned bit around the zero point 1",
+        ),
+        (
+            lambda: QuantType(2, False, (1.0,), (1,), bipolar=True),
+            "bipolar codes are one unsigned bit around the zero point 1",
+        ),
         (lambda: QuantType(8, True, (1.0, 1.0)), "a per-tensor type has one scale, found 2"),
         (lambda: storage_dtype(65, True), "65 bits do not fit a 64-bit integer"),
         (lambda: TensorType((1,), Float()).quant, "wanted a quantised tensor, found f32[1]"),
@@ -62,6 +71,15 @@ def test_quantize_rounds_half_to_even_then_adds_the_zero_point_and_saturates() -
     # In steps: -1.5 -0.5 0.5 1.5 2.5 3.5
     assert quant.quantize(real).tolist() == [1, 3, 3, 5, 5, 7, 15, 0, 15, 0]
     assert quant.quantize(real).dtype == np.uint8
+
+
+def test_bipolar_codes_are_signs_and_zero_counts_as_positive() -> None:
+    quant = QuantType.signs((0.5,))
+    reals = np.array([-np.inf, -1e-40, -0.0, 0.0, 1e-40, 7.0], np.float32)
+    codes = quant.quantize(reals)
+    np.testing.assert_array_equal(codes, [0, 0, 1, 1, 1, 1])
+    np.testing.assert_array_equal(quant.dequantize(codes), [-0.5, -0.5, 0.5, 0.5, 0.5, 0.5])
+    np.testing.assert_array_equal(quant.centre(codes), [-1, -1, 1, 1, 1, 1])
 
 
 def test_quantize_divides_in_binary32() -> None:
@@ -107,6 +125,8 @@ def test_every_code_survives_the_way_to_reals_and_back(
         (QuantType(8, True, (0.25,)), "q8<0.25>"),
         (QuantType(8, True, (0.25,), narrow=True), "q8n<0.25>"),
         (QuantType(4, False, (0.25,), (7,)), "uq4<0.25,z=7>"),
+        (QuantType.signs((0.25,)), "b1<0.25>"),
+        (QuantType.signs((0.25, 1.0), 0), "b1<2 scales@0>"),
         (PER_CHANNEL, "q8<2 scales@-1,z=...>"),
         (QuantType(8, True, (0.5, 2.0), axis=0), "q8<2 scales@0>"),
     ],

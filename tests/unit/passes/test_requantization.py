@@ -41,6 +41,7 @@ TYPES = [
     QuantType(4, False, (0.3,), (5,)),
     QuantType(2, True, (0.25,), (1,)),
     QuantType(1, False, (1.0,)),
+    QuantType.signs((0.75,)),
 ]  # fmt: skip
 CLAMPS = [(None, None), (0.0, None), (0.0, 6.0), (-1.0, 1.0), (3.0, 3.0), (None, -2.5), (1e6, None)]
 
@@ -51,6 +52,8 @@ def true_code(rule: RealRule, channel: int, x: int, out: QuantType) -> int:
     low, high = rule.lower[channel], rule.upper[channel]
     real = real if low is None or real > low else low
     real = real if high is None or real < high else high
+    if out.bipolar:
+        return 1 if real >= 0 else 0
     code = round(real / Fraction(out.scale[0])) + out.zero_point[0]
     return min(max(code, out.lowest), out.highest)
 
@@ -261,13 +264,16 @@ SUMS = [
 ]
 
 
-@pytest.mark.parametrize("zero", [0, -3])
+@pytest.mark.parametrize(
+    "out",
+    [*(QuantType(6, True, (0.5,), (zero,)) for zero in (0, -3)), QuantType.signs((0.5,))],
+    ids=str,
+)
 @pytest.mark.parametrize("slopes", SUMS, ids=str)
 @pytest.mark.parametrize("clamp", CLAMPS[:4], ids=str)
 def test_sums_are_exact_for_every_pair(
-    slopes: tuple[Fraction, Fraction], zero: int, clamp: tuple[float | None, float | None]
+    slopes: tuple[Fraction, Fraction], out: QuantType, clamp: tuple[float | None, float | None]
 ) -> None:
-    out = QuantType(6, True, (0.5,), (zero,))
     a, b = pairs(range(-20, 25), range(-16, 16))
     rule = clamped(RealRule.linear([Fraction(1)], [Fraction(1, 4)]), clamp)
     reals = [slopes[0] * int(u) + slopes[1] * int(v) for u, v in zip(a, b, strict=True)]

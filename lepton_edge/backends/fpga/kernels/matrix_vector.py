@@ -34,8 +34,12 @@ from lepton_edge.backends.fpga.kernels.memories import (
     rom_luts,
 )
 from lepton_edge.backends.fpga.kernels.steps import Steps
+from lepton_edge.errors import RangeError
 from lepton_edge.ir.ops.linear import exact_matmul
-from lepton_edge.ir.types import Array
+from lepton_edge.ir.types import Array, bits_for_range
+
+LUT_INPUTS = 6
+"""Inputs of a look-up table: factors of as many bits together are multiplied by tables."""
 
 LEAST_DSP_BITS = 9
 """Bits of a product from which synthesis puts it into a DSP block (Yosys 0.70, mul2dsp)."""
@@ -52,7 +56,8 @@ MAX_CHAIN = 4
 
 def multiplier_rows(x: Elem, weight: Elem) -> int:
     """Return the Booth rows of a multiplier in LUTs, a cycle each (lepton_multiplier.sv)."""
-    return -(-min(x.bits + (not x.signed), weight.bits) // 2)
+    bits = x.bits + (not x.signed)
+    return 1 if bits + weight.bits <= LUT_INPUTS else -(-min(bits, weight.bits) // 2)
 
 
 def lut_multiplier_bits(x: Elem, weight: Elem) -> int:
@@ -68,9 +73,27 @@ def dot_latency(x: Elem, weight: Elem, simd: int, is_dsp: bool) -> int:
     return first + (-(-simd // chain) - 1).bit_length()
 
 
+def count_latency(simd: int) -> int:
+    """Return the pipeline stages of a count of equal signs (hls/rtl/lepton_xnor_dot.sv)."""
+    return 1 + (simd > 3) + (-(-simd // 9) - 1).bit_length()
+
+
+def negations_latency(simd: int) -> int:
+    """Return the pipeline stages of a sum of negations (hls/rtl/lepton_sign_dot.sv)."""
+    return max(1, (simd - 1).bit_length())
+
+
+def are_signs(weights: Array) -> bool:
+    """Whether all weights are -1 or +1, which take a bit each and no multiplier."""
+    return weights.size > 0 and bool((np.abs(weights) == 1).all())
+
+
 @dataclass(frozen=True, eq=False)
 class MatrixVector(Kernel):
     """``y = W x + bias`` for each of ``vectors`` input vectors a frame.
+
+    Weights that are all -1 or +1 are kept as the bits 0 and 1. With them, a product is x or its
+    complement, or whether two signs are equal; see ``start``.
 
     Args:
         x: input elements.
@@ -80,8 +103,10 @@ class MatrixVector(Kernel):
         vectors: input vectors a frame.
         pe: rows computed at once; divides the rows.
         simd: columns multiplied at once; divides the columns.
-        is_dsp: multiply in DSP blocks, else in LUTs.
+        is_dsp: multiply in DSP blocks, else in LUTs; signs are never multiplied.
         style: where the weights are kept.
+        x_is_bipolar: the input codes 0 and 1 stand for -1 and +1; only where weights are signs.
+        x_is_narrow: the lowest input code does not occur.
     """
 
     kind: ClassVar[str] = "matrix_vector"
@@ -94,6 +119,12 @@ class MatrixVector(Kernel):
     simd: int = 1
     is_dsp: bool = True
     style: MemoryStyle = "auto"
+    x_is_bipolar: bool = False
+    x_is_narrow: bool = False
+
+    def __post_init__(self) -> None:
+        if self.x_is_bipolar and (self.x != Elem(1, False) or not self.has_signs):
+            raise RangeError("signs of inputs take one bit, and weights that are signs")
 
     @property
     def rows(self) -> int:
@@ -107,8 +138,33 @@ class MatrixVector(Kernel):
 
     @cached_property
     def weight_elem(self) -> Elem:
-        """The type of a weight."""
-        return Elem.for_values(self.weights)
+        """The type of a weight as it is kept: a bit where all weights are signs."""
+        return Elem(1, False) if are_signs(self.weights) else Elem.for_values(self.weights)
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether all weights are -1 or +1."""
+        return not self.weight_elem.signed
+
+    @cached_property
+    def product_bits(self) -> int:
+        """Bits that hold every product that occurs."""
+        ends = (self.x.lowest + self.x_is_narrow, self.x.highest)
+        corners = np.multiply.outer(ends, (int(self.weights.min()), int(self.weights.max())))
+        return bits_for_range(int(corners.min()), int(corners.max()))
+
+    @property
+    def start(self) -> Array:
+        """Where sums start: the bias, and what products with signs leave out, int64 [rows].
+
+        ``w x`` is ``x`` or ``~x + 1``, and the ones belong to the weights; for signs in one bit
+        it is ``2 (w == x) - 1``. Wrapped to the accumulator's type, as the sums themselves are.
+        """
+        if not self.has_signs:
+            return self.bias
+        ones = -self.columns if self.x_is_bipolar else (self.weights < 0).sum(axis=1)
+        half = 1 << (self.acc.bits - 1)
+        return np.asarray((self.bias + ones + half) % (2 * half) - half)
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -123,7 +179,8 @@ class MatrixVector(Kernel):
     @property
     def folding(self) -> dict[str, int]:
         """See Kernel."""
-        arithmetic = {"dsp": int(self.is_dsp), "bram": int(self.style == "block")}
+        is_dsp = self.is_dsp and not self.has_signs
+        arithmetic = {"dsp": int(is_dsp), "bram": int(self.style == "block")}
         return {"pe": self.pe, "simd": self.simd, **arithmetic}
 
     def foldings(self) -> Iterator[Kernel]:
@@ -132,13 +189,13 @@ class MatrixVector(Kernel):
             for simd in divisors(self.columns):
                 folds = (self.rows // pe) * (self.columns // simd)
                 for style in memory_styles(pe * simd * self.weight_elem.bits, folds):
-                    for is_dsp in arithmetics(self.x, self.weight_elem):
+                    for is_dsp in self._arithmetics:
                         yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp, style=style)
 
     def _folded(self, **folding: Any) -> MatrixVector:
-        """Return another folding, which has the same weights and so the same weight type."""
+        """Return another folding, which has the same weights and so the same types."""
         kernel = replace(self, **folding)
-        kernel.__dict__["weight_elem"] = self.weight_elem
+        kernel.__dict__.update(weight_elem=self.weight_elem, product_bits=self.product_bits)
         return kernel
 
     @property
@@ -149,8 +206,12 @@ class MatrixVector(Kernel):
     @property
     def latency(self) -> int:
         """See Kernel."""
-        is_once = self.columns == self.simd
-        return (4 if is_once else 5) + dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
+        first = 4 if self.columns == self.simd else 5
+        if self.x_is_bipolar:
+            return first + count_latency(self.simd)
+        if self.has_signs:
+            return first + negations_latency(self.simd)
+        return first + dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
 
     @property
     def steps(self) -> Steps:
@@ -166,7 +227,11 @@ class MatrixVector(Kernel):
     @property
     def uses_dsp(self) -> bool:
         """Whether synthesis puts the products into DSP blocks."""
-        return self.is_dsp and arithmetics(self.x, self.weight_elem)[0]
+        return self.is_dsp and self._arithmetics[0]
+
+    @property
+    def _arithmetics(self) -> tuple[bool, ...]:
+        return (False,) if self.has_signs else arithmetics(self.x, self.weight_elem)
 
     @property
     def amounts(self) -> Mapping[str, float]:
@@ -194,7 +259,18 @@ class MatrixVector(Kernel):
 
     def _arithmetic(self, accumulated: int) -> dict[str, float]:
         """Return the amounts of multipliers and of the adders behind them."""
-        x, weight, simd = self.x, self.weight_elem, self.simd
+        x, weight, pe, simd = self.x, self.weight_elem, self.pe, self.simd
+        accumulator = {"LUT accumulators": accumulated}
+        if self.x_is_bipolar:
+            triples = -(-simd // 3)
+            nines = -(-triples // 3) if triples > 1 else 0
+            counted = {"counted triples": pe * triples, "counted nines": pe * nines}
+            return {**counted, "count tree": pe * tree_bits(nines, 4), **accumulator}
+        if self.has_signs:
+            bits = x.bits + (not x.signed)
+            complements = 0 if simd > 1 and bits == 2 else pe * simd * bits
+            tree = pe * tree_bits(simd, bits)
+            return {"complements": complements, "negation tree": tree, **accumulator}
         if self.uses_dsp:
             chain = min(simd, MAX_CHAIN)
             bits = x.bits + weight.bits + (chain - 1).bit_length()
@@ -206,14 +282,17 @@ class MatrixVector(Kernel):
                 "chain tree": self.pe * tree_bits(-(-simd // chain), bits),
                 "accumulators": accumulated if simd > 1 else 0,
             }
+        if x.bits + (not x.signed) + weight.bits <= LUT_INPUTS:
+            tables = {"product tables": pe * simd * self.product_bits}
+            return {**tables, "tree": pe * tree_bits(simd, self.product_bits), **accumulator}
         rows = multiplier_rows(x, weight)
         return {
             "input line": (rows - 1) * simd * x.bits,
             "multipliers": self.pe * simd * lut_multiplier_bits(x, weight),
             "first rows": self.pe * simd,
             "digits": self.pe * simd * rows * (rows - 1),
-            "tree": self.pe * tree_bits(simd, x.bits + weight.bits),
-            "LUT accumulators": accumulated,
+            "tree": pe * tree_bits(simd, self.product_bits),
+            **accumulator,
         }
 
     @property
@@ -228,17 +307,20 @@ class MatrixVector(Kernel):
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
         x = as_frames(arrays[0], self.vectors, self.columns)
+        if self.x_is_bipolar:
+            x = 2 * x - 1
         return (flat(exact_matmul(x, self.weights.T) + self.bias),)
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """See Kernel."""
         rows, columns = self.rows // self.pe, self.columns // self.simd
-        tiles = self.weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
+        weights = (self.weights + 1) // 2 if self.has_signs else self.weights
+        tiles = weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
         comment = f"{self.rows} rows of {self.columns} weights, as PE x SIMD tiles"
         return (
             Table("weights", self.weight_elem, tiles.reshape(-1, self.pe, self.simd), comment),
-            Table("bias", self.acc, grouped(self.bias, self.pe), f"start of {self.rows} sums"),
+            Table("bias", self.acc, grouped(self.start, self.pe), f"start of {self.rows} sums"),
         )
 
     @property
@@ -246,13 +328,21 @@ class MatrixVector(Kernel):
         """See Kernel."""
         types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
         geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
-        return Call("mvu.hpp", "matrix_vector", (*types, *geometry, _cpp_bool(self.is_dsp)))
+        products: tuple[str, ...] = (_cpp_bool(self.is_dsp),)
+        if self.has_signs:
+            products = ("false", "lepton::EqualSigns" if self.x_is_bipolar else "lepton::Negation")
+        return Call("mvu.hpp", "matrix_vector", (*types, *geometry, *products))
 
     @property
     def module(self) -> Module:
         """See Kernel."""
         shape = {"ROWS": self.rows, "COLS": self.columns, "PE": self.pe, "SIMD": self.simd}
-        return Module("lepton_mvu", {**shape, **_types(self)}, memories=_memories(self))
+        products: dict[str, int] = {}
+        if self.has_signs:
+            products = {"W_SIGNS": 1, "X_BIPOLAR": int(self.x_is_bipolar)}
+        elif not self.is_dsp and self.product_bits < self.x.bits + self.weight_elem.bits:
+            products = {"PRODUCT_BITS": self.product_bits}
+        return Module("lepton_mvu", {**shape, **_types(self), **products}, memories=_memories(self))
 
     @property
     def summary(self) -> str:

@@ -102,7 +102,7 @@ def _pad(node: NodeView) -> None:
         _pad_by_indices(node, mode, before, after)
         return
     if isinstance(type_.elem, QuantType):
-        fill = type_.elem.scale[0] * (fill - type_.elem.zero_point[0])
+        fill = type_.elem.scale[0] * (type_.elem.step * fill - type_.elem.zero_point[0])
     elif not type_.is_float:
         raise node.refuse(f"padding of {type_} is not supported")
     _pad_constant(node, before, after, fill)

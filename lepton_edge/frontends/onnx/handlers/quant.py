@@ -1,4 +1,4 @@
-"""QuantizeLinear, DequantizeLinear, QONNX Quant; and refusals of integer-domain operators."""
+"""QuantizeLinear, DequantizeLinear, QONNX quantisers; refusals of integer-domain operators."""
 
 from __future__ import annotations
 
@@ -189,10 +189,18 @@ def _qonnx_codes(real: Array, quant: QuantType) -> Array:
 
 @handles("BipolarQuant", domains=_QONNX)
 def _bipolar_quant(node: NodeView) -> None:
-    raise node.refuse(
-        "binary weights and activations {-1, +1} are not supported",
-        "train with at least 2 bits and export Quant nodes",
-    )
+    """QONNX BipolarQuant: ``scale`` where ``x >= 0``, else ``-scale``."""
+    x = node.static(0)
+    shape = x.shape if x is not None else node.type_at(0).shape
+    axis, scales = _scaled_axis(node, node.array(1, "the scale"), shape)
+    sound = quant_of(scales, None, 1, False, axis, node.where)
+    quant = QuantType.signs(sound.scale, sound.axis)
+    if x is not None:
+        codes = quant.quantize(_finite(node, x.real))
+        node.define(Static(codes, x.name, quant, source=node.name, key=f"{x.key}\0{node.name}"))
+        return
+    codes_value = node.emit(Quantize(quant), [node.value(0)])
+    node.result(Dequantize(), [codes_value], "dequantize")
 
 
 @handles(
