@@ -9,11 +9,13 @@
 //   BIAS_FILE: ROWS/PE words, lane l at l*OUT_BITS.
 //   USE_DSP "yes" or "no": multiply in DSP blocks or in LUTs. ROM_STYLE of the weights, RAM_STYLE of the
 //   kept vector: "auto", "block" or "distributed".
+//   FIELDS rows share each DSP block where it is more than 1 (USE_DSP "yes"; it divides PE): FIELD_BITS and CHAIN
+//   as in lepton_packed_dot, and row r of WEIGHTS_FILE is field r % FIELDS as that wants it.
 // Cycles: (ROWS/PE) * (COLS/SIMD) a vector. Latency: 5 + that of lepton_dot (DSP: 1 where SIMD is 1, else
 //   CHAIN + 1 + log2(SIMD/CHAIN), CHAIN = min(SIMD, 4); LUT: half the bits of the narrower factor + log2(SIMD))
-//   from a row group's last word, 1 less where COLS = SIMD.
-// Infers: PE*SIMD multipliers (DSP blocks in chains of up to four, or LUTs), PE adder trees and accumulators
-//   (the accumulator inside the DSP block where SIMD is 1), ROM of ROWS*COLS weights and of ROWS biases, RAM of
+//   or lepton_packed_dot, from a row group's last word, 1 less where COLS = SIMD.
+// Infers: PE*SIMD multipliers (PE*SIMD/FIELDS DSP blocks in chains of up to four, or LUTs), PE adder trees and
+//   accumulators (the accumulator inside the DSP block where SIMD and FIELDS are 1), ROM of ROWS*COLS weights and of ROWS biases, RAM of
 //   COLS inputs.
 module lepton_mvu #(
     parameter integer ROWS = 4,
@@ -30,6 +32,12 @@ module lepton_mvu #(
     // verilator lint_off UNUSEDPARAM
     parameter USE_DSP = "yes",
     // verilator lint_on UNUSEDPARAM
+    parameter integer FIELDS = 1,
+    // Where FIELDS is 1, only the next one is used, as derived.
+    // verilator lint_off UNUSEDPARAM
+    parameter integer FIELD_BITS = 1,
+    // verilator lint_on UNUSEDPARAM
+    parameter integer CHAIN = USE_DSP == "no" ? 1 : SIMD < 4 ? SIMD : 4,
     parameter ROM_STYLE = "auto",
     parameter RAM_STYLE = "auto"
 ) (
@@ -49,20 +57,25 @@ module lepton_mvu #(
     localparam integer ROW_BITS = ROW_GROUPS > 1 ? $clog2(ROW_GROUPS) : 1;
     localparam integer FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
 
-    // How lepton_dot works, from its own parameters.
+    // How lepton_dot and lepton_packed_dot work, from their own parameters.
     localparam integer IS_DSP = USE_DSP == "no" ? 0 : 1;
     localparam integer S_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1);
     localparam integer LUT_ROWS = S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2;
-    localparam integer CHAIN = IS_DSP == 0 ? 1 : SIMD < 4 ? SIMD : 4;
     localparam integer CHAINS = (SIMD + CHAIN - 1) / CHAIN;
     localparam integer LINE = IS_DSP == 0 ? LUT_ROWS : CHAIN;
-    localparam integer DOT_CYCLES = (IS_DSP == 0 ? LUT_ROWS : CHAIN == 1 ? 1 : CHAIN + 1) + $clog2(CHAINS);
+    localparam integer DSP_CYCLES = CHAIN == 1 && FIELDS == 1 ? 1 : CHAIN + 1;
+    localparam integer DOT_CYCLES = (IS_DSP == 0 ? LUT_ROWS : DSP_CYCLES) + $clog2(CHAINS);
     localparam integer DOT_BITS = X_BITS + W_BITS + $clog2(CHAIN) + $clog2(CHAINS);
 
     // Stage k is what the k-th register after the input holds: 1, 2 inputs and weights, DOT their dot
     // product, ACC the accumulator.
     localparam integer DOT = 2 + DOT_CYCLES;
     localparam integer ACC = COL_GROUPS > 1 ? DOT + 1 : DOT;
+
+    // Only the attribute reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
+    localparam ACC_DSP = FIELDS > 1 ? "no" : USE_DSP;
+    // verilator lint_on UNUSEDPARAM
 
     logic step;  // the pipeline moves
     logic issue;  // a word enters it
@@ -230,19 +243,42 @@ module lepton_mvu #(
             logic signed [OUT_BITS-1:0] total;
             logic                       is_unused_dot;
 
-            lepton_dot #(
-                .SIMD    (SIMD),
-                .X_BITS  (X_BITS),
-                .X_SIGNED(X_SIGNED),
-                .W_BITS  (W_BITS),
-                .USE_DSP (USE_DSP)
-            ) u_dot (
-                .clk    (clk),
-                .enable (step),
-                .line   (line),
-                .weights(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
-                .dot    (dot)
-            );
+            if (FIELDS == 1) begin : g_dot
+                lepton_dot #(
+                    .SIMD    (SIMD),
+                    .X_BITS  (X_BITS),
+                    .X_SIGNED(X_SIGNED),
+                    .W_BITS  (W_BITS),
+                    .USE_DSP (USE_DSP)
+                ) u_dot (
+                    .clk    (clk),
+                    .enable (step),
+                    .line   (line),
+                    .weights(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
+                    .dot    (dot)
+                );
+            end else if (p % FIELDS == 0) begin : g_packed
+                logic [FIELDS*DOT_BITS-1:0] dots;
+
+                lepton_packed_dot #(
+                    .SIMD      (SIMD),
+                    .X_BITS    (X_BITS),
+                    .X_SIGNED  (X_SIGNED),
+                    .W_BITS    (W_BITS),
+                    .FIELDS    (FIELDS),
+                    .FIELD_BITS(FIELD_BITS),
+                    .CHAIN     (CHAIN)
+                ) u_dots (
+                    .clk    (clk),
+                    .enable (step),
+                    .line   (line),
+                    .weights(weights[p*SIMD*W_BITS+:FIELDS*SIMD*W_BITS]),
+                    .dots   (dots)
+                );
+                assign dot = dots[DOT_BITS-1:0];
+            end else begin : g_shared
+                assign dot = g_row[p-p%FIELDS].g_packed.dots[p%FIELDS*DOT_BITS+:DOT_BITS];
+            end
 
             assign wide_dot      = OUT_BITS'(dot);
             assign is_unused_dot = &dot;  // its upper bits, where the sums are known to be small
@@ -250,7 +286,8 @@ module lepton_mvu #(
             if (COL_GROUPS == 1) begin : g_complete
                 assign total = wide_dot;
             end else begin : g_accumulate
-                (* use_dsp = USE_DSP *)
+                // Behind several fields an accumulator would take a block of its own.
+                (* use_dsp = ACC_DSP *)
                 logic signed [OUT_BITS-1:0] acc;
 
                 always_ff @(posedge clk) begin

@@ -51,6 +51,19 @@ def matrix(x: Elem, w: Elem, rows: int, columns: int, vectors: int) -> MatrixVec
     return MatrixVector(x, sum_elem(x, weights, bias), weights, bias, vectors)
 
 
+def shared_dsp(x: Elem, w: Elem, rows: int, columns: int, fields: int) -> MatrixVector:
+    """A layer whose rows share DSP blocks of 25 bits, with the largest sums that its packing has.
+
+    All weights are next to the ends of their type; the lowest only where no row below borrows.
+    """
+    rng = np.random.default_rng(fields)
+    weights = rng.choice([w.lowest + 1, w.highest], (rows, columns))
+    weights[fields - 1 :: fields, 0] = w.lowest
+    weights[fields - 2 :: fields, 0] = w.highest
+    bias = codes(Elem(12), rows)
+    return MatrixVector(x, sum_elem(x, weights, bias), weights, bias, 2, wide_bits=25)
+
+
 def depthwise(x: Elem, w: Elem, channels: int, taps: int, pixels: int) -> Depthwise:
     weights, bias = codes(w, channels, taps), codes(S8, channels)
     return Depthwise(x, sum_elem(x, weights, bias), weights, bias, pixels)
@@ -89,6 +102,7 @@ def window(x: Elem, height: int, width: int, channels: int, **geometry: object) 
 
 SAMPLES: dict[str, Kernel] = {
     "dense": matrix(U8, S8, 6, 10, 1),
+    "dense_shared_dsp": shared_dsp(S8, S8, 6, 10, 2),
     "dense_prime": matrix(S5, S2, 7, 5, 3),
     "dense_bits": matrix(U1, S2, 4, 9, 2),
     "dense_wide": matrix(S16, S16, 2, 6, 2),
@@ -156,6 +170,14 @@ SAMPLES: dict[str, Kernel] = {
 def inputs(kernel: Kernel, frames: int = 2) -> list[Array]:
     """Return frames of codes for each input port."""
     return [codes(p.elem, frames, p.elements, seed=i) for i, p in enumerate(kernel.inputs)]
+
+
+def extreme_inputs(kernel: MatrixVector, frames: int) -> Array:
+    """Return frames of the vectors that bring a row's sum to its ends, row by row."""
+    count = frames * kernel.vectors
+    signs = np.resize(np.vstack([kernel.weights, -kernel.weights]), (count, kernel.columns))
+    vectors = np.where(signs > 0, kernel.x.highest, kernel.x.lowest)
+    return vectors.reshape(frames, -1)
 
 
 # -- what kernels compute, in plain loops ---------------------------------------------------------

@@ -32,16 +32,17 @@ from lepton_edge.ir.types import Array, Int, QuantType, TensorType
 MAX_SOFTMAX_CHANNELS = 4096
 
 
-def lower_dataflow(graph: Graph) -> Dataflow:
+def lower_dataflow(graph: Graph, wide_bits: int = 0) -> Dataflow:
     """Return the dataflow graph of an integer graph, every kernel at its smallest folding.
 
     Args:
         graph: the FPGA's part of a network; one frame at a time.
+        wide_bits: of the wider factor of DSP blocks that several products may share, else 0.
 
     Raises:
         UnsupportedError: layers that have no kernel, each named with its reason.
     """
-    return _Lowering(graph).run()
+    return _Lowering(graph, wide_bits).run()
 
 
 class _Refused(Exception):  # noqa: N818 - it never leaves this module
@@ -59,8 +60,9 @@ def stream_elem(type_: TensorType) -> Elem:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, wide_bits: int) -> None:
         self.graph = graph
+        self.wide_bits = wide_bits
         self.ids = unique_identifiers(n.name for n in graph.nodes)
         self.actors: list[Actor] = []
         self.streams: dict[str, str] = {}
@@ -275,7 +277,7 @@ class _Lowering:
         if is_depthwise:
             kernel = Depthwise(elem, acc, rows, start, pixels)
         else:
-            kernel = MatrixVector(elem, acc, rows, start, pixels)
+            kernel = MatrixVector(elem, acc, rows, start, pixels, wide_bits=self.wide_bits)
         self._set(node, self._actor(node, kernel, [stream]))
 
     def _dense(self, node: Node) -> None:
@@ -285,9 +287,8 @@ class _Lowering:
         start = bias_without_zero_point(weights, bias, self._zero(x))
         vectors = math.prod(x.shape[:-1])
         acc = _sum_elem(self._acc(node), start)
-        self._set(
-            node, self._actor(node, MatrixVector(elem, acc, weights, start, vectors), [stream])
-        )
+        kernel = MatrixVector(elem, acc, weights, start, vectors, wide_bits=self.wide_bits)
+        self._set(node, self._actor(node, kernel, [stream]))
 
     def _pool(self, node: Node, op: pool.MaxPool | pool.SumPool) -> None:
         stream, elem, x = self._x(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,8 +28,10 @@ from tests.hwsim.kernel_samples import (
     U8,
     U16,
     depthwise,
+    extreme_inputs,
     inputs,
     matrix,
+    shared_dsp,
     softmax,
     threshold,
 )
@@ -64,13 +66,13 @@ class Case:
 # -- cases --------------------------------------------------------------------------------------
 
 
-def case_of(name: str, kernel: Kernel) -> Case:
-    """Return a case of random codes for a kernel's leaf."""
+def case_of(name: str, kernel: Kernel, arrays: Sequence[Array] = ()) -> Case:
+    """Return a case for a kernel's leaf: of given frames for each input, else of random codes."""
     if isinstance(kernel, SlidingWindow):
         # As deep as a window that sets the pace needs to be.
         kernel = replace(kernel, extra=kernel.span)
     leaf = leaf_of(kernel, name)
-    arrays = list(inputs(kernel, FRAMES))
+    arrays = arrays or list(inputs(kernel, FRAMES))
     ins = [s.name for s in leaf.streams if s.is_input]
     outs = [s.name for s in leaf.streams if not s.is_input]
     return Case(
@@ -151,6 +153,23 @@ FACTORS = {
     "s7_s3": matrix(Elem(7), Elem(3), 4, 13, 2),
 }
 
+S4, U4 = Elem(4), Elem(4, False)
+SHARED: dict[str, MatrixVector] = {
+    f"shared_{name}_{fields}_{pe}x{simd}": replace(
+        shared_dsp(x, w, rows, columns, fields), pe=pe, simd=simd, fields=fields
+    )
+    for name, x, w, rows, columns, fields, pe, simd in (
+        ("s8_s8", S8, S8, 8, 22, 2, 4, 11),
+        ("s8_s8", S8, S8, 4, 6, 2, 2, 1),
+        ("u8_s8", U8, S8, 4, 15, 2, 4, 5),
+        ("u8_s8", U8, S8, 6, 15, 2, 2, 15),
+        ("u4_s4", U4, S4, 6, 15, 3, 3, 5),
+        ("s4_s4", S4, S4, 8, 14, 4, 8, 7),
+        ("u3_s2", Elem(3, False), S2, 8, 14, 4, 4, 14),
+    )
+}
+"""Rows that share DSP blocks, with sums at the ends of their fields."""
+
 USUAL: dict[str, Kernel] = {
     "conv3": image(U8, 18, 16, 8, 3, 1),
     "conv3_stride": image(S8, 17, 8, 8, 3, 2),
@@ -182,6 +201,9 @@ def quick_cases() -> Iterable[Case]:
     """Yield what every run of the tests tries."""
     for name, kernel in WIDE.items():
         yield case_of(name, kernel)
+    for name, kernel in SHARED.items():
+        yield case_of(name, kernel)
+        yield case_of(f"{name}_extreme", kernel, [extreme_inputs(kernel, FRAMES)])
     for name, kernel in foldings(SAMPLES, 3).items():
         yield case_of(name, kernel)
     for bits, depth in ((5, 2), (9, 3), (40, 7), (9, 64), (70, 65), (33, 130)):

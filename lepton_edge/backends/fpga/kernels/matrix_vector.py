@@ -28,6 +28,7 @@ from lepton_edge.backends.fpga.kernels.base import (
     memory_styles,
     typed,
 )
+from lepton_edge.backends.fpga.kernels.packing import MAX_CHAIN, Packing, borrowed, packings
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.ops.linear import exact_matmul
 from lepton_edge.ir.types import Array
@@ -44,10 +45,6 @@ def multiplier_cost(a: int, b: int, acc: int, count: int, is_dsp: bool) -> Resou
     if is_dsp:
         return Resources(lut=adders, ff=adders, dsp=count)
     return Resources(lut=count * a * b + adders, ff=count * (a + b) + adders)
-
-
-MAX_CHAIN = 4
-"""DSP blocks that add each other's products in a row (hls/rtl/lepton_dot.sv)."""
 
 
 def multiplier_rows(x: Elem, weight: Elem) -> int:
@@ -76,6 +73,8 @@ class MatrixVector(Kernel):
         simd: columns multiplied at once; divides the columns.
         is_dsp: multiply in DSP blocks, else in LUTs.
         style: where the weights are kept.
+        fields: rows that share a DSP block; 1, or one of ``packings``, and divides ``pe``.
+        wide_bits: of the wider factor of the board's DSP blocks; 0 where no rows can share one.
     """
 
     kind: ClassVar[str] = "matrix_vector"
@@ -88,6 +87,8 @@ class MatrixVector(Kernel):
     simd: int = 1
     is_dsp: bool = True
     style: MemoryStyle = "auto"
+    fields: int = 1
+    wide_bits: int = 0
 
     @property
     def rows(self) -> int:
@@ -104,6 +105,16 @@ class MatrixVector(Kernel):
         """The type of a weight."""
         return Elem.for_values(self.weights)
 
+    @cached_property
+    def packings(self) -> dict[int, Packing]:
+        """The ways in which rows can share DSP blocks, by how many do."""
+        return packings(self.x, self.weights, self.wide_bits)
+
+    @property
+    def packing(self) -> Packing | None:
+        """The way in which rows share DSP blocks; None where they do not."""
+        return self.packings[self.fields] if self.fields > 1 else None
+
     @property
     def inputs(self) -> tuple[Port, ...]:
         """See Kernel."""
@@ -117,7 +128,7 @@ class MatrixVector(Kernel):
     @property
     def folding(self) -> dict[str, int]:
         """See Kernel."""
-        arithmetic = {"dsp": int(self.is_dsp), "bram": int(self.style == "block")}
+        arithmetic = {"dsp": self.is_dsp * self.fields, "bram": int(self.style == "block")}
         return {"pe": self.pe, "simd": self.simd, **arithmetic}
 
     def foldings(self) -> Iterator[Kernel]:
@@ -126,14 +137,28 @@ class MatrixVector(Kernel):
             for simd in divisors(self.columns):
                 folds = (self.rows // pe) * (self.columns // simd)
                 for style in memory_styles(pe * simd * self.weight_elem.bits, folds):
-                    for is_dsp in (True, False):
-                        yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp, style=style)
+                    yield self._folded(pe=pe, simd=simd, style=style)
+                    for fields in self.packings:
+                        if pe % fields == 0:
+                            yield self._folded(pe=pe, simd=simd, style=style, fields=fields)
+                    yield self._folded(pe=pe, simd=simd, style=style, is_dsp=False)
 
     def _folded(self, **folding: Any) -> MatrixVector:
-        """Return another folding, which has the same weights and so the same weight type."""
-        kernel = replace(self, **folding)
-        kernel.__dict__["weight_elem"] = self.weight_elem
+        """Return another folding, which has the same weights and so the same types of them."""
+        kernel = replace(self, **{"is_dsp": True, "fields": 1, **folding})
+        kernel.__dict__.update(weight_elem=self.weight_elem, packings=self.packings)
         return kernel
+
+    @property
+    def stored_elem(self) -> Elem:
+        """The type of a weight as it is stored."""
+        return self.packing.weight if self.packing else self.weight_elem
+
+    @property
+    def chain(self) -> int:
+        """DSP blocks, or LUT multipliers, of which each adds to its neighbour's sum."""
+        longest = self.packing.chain if self.packing else MAX_CHAIN
+        return min(self.simd, longest) if self.is_dsp else 1
 
     @property
     def cycles(self) -> int:
@@ -144,7 +169,11 @@ class MatrixVector(Kernel):
     def latency(self) -> int:
         """See Kernel."""
         is_once = self.columns == self.simd
-        return (4 if is_once else 5) + dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
+        if self.packing:
+            dot = self.chain + 1 + (-(-self.simd // self.chain) - 1).bit_length()
+        else:
+            dot = dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
+        return (4 if is_once else 5) + dot
 
     @property
     def steps(self) -> Steps:
@@ -161,16 +190,26 @@ class MatrixVector(Kernel):
     def resources(self) -> Resources:
         """See Kernel."""
         folds = (self.rows // self.pe) * (self.columns // self.simd)
-        weights = self.weight_elem
+        weights = self.stored_elem
         cost = multiplier_cost(
             self.x.bits, weights.bits, self.acc.bits, self.pe * self.simd, self.is_dsp
         )
+        if self.packing:
+            cost = replace(cost, dsp=cost.dsp // self.fields) + self._more_chains
         cost += memory(self.pe * self.simd * weights.bits, folds, style=self.style)
         cost += memory(self.pe * self.acc.bits, self.rows // self.pe)
         if self.rows > self.pe:
             cost += memory(self.simd * self.x.bits, self.columns // self.simd, ports=2)
         accumulators = self.pe * self.acc.bits
         return cost + Resources(lut=accumulators, ff=accumulators) + control(self.vectors * folds)
+
+    @property
+    def _more_chains(self) -> Resources:
+        """The adders of sums that a longer chain of blocks with one row each makes inside."""
+        chains = [-(-self.simd // chain) for chain in (self.chain, min(self.simd, MAX_CHAIN))]
+        width = self.x.bits + self.stored_elem.bits + self.simd.bit_length()
+        adders = self.pe * (chains[0] - chains[1]) * width
+        return Resources(lut=adders, ff=adders)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -181,25 +220,35 @@ class MatrixVector(Kernel):
     def tables(self) -> tuple[Table, ...]:
         """See Kernel."""
         rows, columns = self.rows // self.pe, self.columns // self.simd
-        tiles = self.weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
+        stored = borrowed(self.weights, self.fields)
+        tiles = stored.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
         comment = f"{self.rows} rows of {self.columns} weights, as PE x SIMD tiles"
+        if self.packing:
+            comment += f", {self.fields} rows a DSP block: 1 less above a negative one"
         return (
-            Table("weights", self.weight_elem, tiles.reshape(-1, self.pe, self.simd), comment),
+            Table("weights", self.stored_elem, tiles.reshape(-1, self.pe, self.simd), comment),
             Table("bias", self.acc, grouped(self.bias, self.pe), f"start of {self.rows} sums"),
         )
 
     @property
     def call(self) -> Call:
         """See Kernel."""
-        types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
+        types = (self.x.c_type, self.stored_elem.c_type, self.acc.c_type)
         geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
-        return Call("mvu.hpp", "matrix_vector", (*types, *geometry, _cpp_bool(self.is_dsp)))
+        packed = (self.fields, self.packing.field_bits, self.chain) if self.packing else ()
+        return Call(
+            "mvu.hpp", "matrix_vector", (*types, *geometry, _cpp_bool(self.is_dsp), *packed)
+        )
 
     @property
     def module(self) -> Module:
         """See Kernel."""
         shape = {"ROWS": self.rows, "COLS": self.columns, "PE": self.pe, "SIMD": self.simd}
-        return Module("lepton_mvu", {**shape, **_types(self)}, memories=_memories(self))
+        packed = {}
+        if self.packing:
+            packed = {"FIELDS": self.fields, "FIELD_BITS": self.packing.field_bits}
+            packed |= {"CHAIN": self.chain}
+        return Module("lepton_mvu", {**shape, **_types(self), **packed}, memories=_memories(self))
 
     @property
     def summary(self) -> str:
@@ -339,7 +388,8 @@ class Depthwise(Kernel):
 
 def _types(kernel: MatrixVector | Depthwise) -> dict[str, int | str]:
     """Return the parameters of types, arithmetic and memory that both modules have."""
-    bits = {"W_BITS": kernel.weight_elem.bits, "OUT_BITS": kernel.acc.bits}
+    weights, _ = kernel.tables
+    bits = {"W_BITS": weights.elem.bits, "OUT_BITS": kernel.acc.bits}
     styles = {"USE_DSP": "yes" if kernel.is_dsp else "no", "ROM_STYLE": kernel.style}
     return {**typed("X", kernel.x), **bits, **styles}
 
