@@ -33,6 +33,7 @@ module lepton_packed_dot #(
     localparam integer LANE_BITS = FIELDS * W_BITS;
     localparam integer TOP = (FIELDS - 1) * FIELD_BITS;
     localparam integer FACTOR_BITS = TOP + W_BITS;
+    localparam integer M_BITS = FACTOR_BITS + X_BITS;
     localparam integer P_BITS = TOP + SUM_BITS;
     localparam logic signed [P_BITS-1:0] HALVES = P_BITS'({(FIELDS - 1) {1'b1, {(FIELD_BITS - 1) {1'b0}}}});
 
@@ -41,13 +42,14 @@ module lepton_packed_dot #(
     generate
         genvar s, f, c;
         for (s = 0; s < SIMD; s = s + 1) begin : g_lane
-            localparam integer PLACE = s % CHAIN;  // in its chain: as many cycles late
+            // In its chain, of which a shorter one starts later: as many cycles late.
+            localparam integer PLACE = s % CHAIN + (s / CHAIN == CHAINS - 1 ? CHAINS * CHAIN - SIMD : 0);
             logic        [     X_BITS-1:0] x;
             logic        [  LANE_BITS-1:0] now;
             logic        [  LANE_BITS-1:0] w;
             logic signed [FACTOR_BITS-1:0] factor;
             (* use_dsp = "yes" *)
-            logic signed [     P_BITS-1:0] product;
+            logic signed [     M_BITS-1:0] product;
             logic signed [     P_BITS-1:0] sum;
 
             assign x = line[(PLACE*SIMD+s)*X_BITS+:X_BITS];
@@ -74,24 +76,17 @@ module lepton_packed_dot #(
             if (X_SIGNED != 0) begin : g_signed
                 always_ff @(posedge clk) if (enable) product <= $signed(x) * factor;
             end else begin : g_unsigned
-                always_ff @(posedge clk) if (enable) product <= $signed({1'b0, x}) * factor;
+                always_ff @(posedge clk) if (enable) product <= M_BITS'($signed({1'b0, x}) * factor);
             end
 
-            if (PLACE == 0) begin : g_first
-                always_ff @(posedge clk) if (enable) sum <= product + HALVES;
+            if (s % CHAIN == 0) begin : g_first
+                always_ff @(posedge clk) if (enable) sum <= P_BITS'(product) + HALVES;
             end else begin : g_next
-                always_ff @(posedge clk) if (enable) sum <= g_lane[s-1].sum + product;
+                always_ff @(posedge clk) if (enable) sum <= g_lane[s-1].sum + P_BITS'(product);
             end
 
             if (PLACE == CHAIN - 1) begin : g_end
                 assign packed_sums[s/CHAIN*P_BITS+:P_BITS] = sum;
-            end else if (s == SIMD - 1) begin : g_short
-                // A shorter chain waits for the others.
-                logic [  (CHAIN-PLACE)*P_BITS-1:0] wait_line;
-                logic [(CHAIN-PLACE-1)*P_BITS-1:0] old;
-                assign wait_line                           = {old, sum};
-                assign packed_sums[s/CHAIN*P_BITS+:P_BITS] = wait_line[(CHAIN-PLACE-1)*P_BITS+:P_BITS];
-                always_ff @(posedge clk) if (enable) old <= wait_line[(CHAIN-PLACE-1)*P_BITS-1:0];
             end
         end
 

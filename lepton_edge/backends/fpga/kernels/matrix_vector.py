@@ -28,7 +28,13 @@ from lepton_edge.backends.fpga.kernels.base import (
     memory_styles,
     typed,
 )
-from lepton_edge.backends.fpga.kernels.packing import MAX_CHAIN, Packing, borrowed, packings
+from lepton_edge.backends.fpga.kernels.packing import (
+    MAX_CHAIN,
+    Packing,
+    borrowed,
+    packed_cost,
+    packings,
+)
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.ir.ops.linear import exact_matmul
 from lepton_edge.ir.types import Array
@@ -155,12 +161,6 @@ class MatrixVector(Kernel):
         return self.packing.weight if self.packing else self.weight_elem
 
     @property
-    def chain(self) -> int:
-        """DSP blocks, or LUT multipliers, of which each adds to its neighbour's sum."""
-        longest = self.packing.chain if self.packing else MAX_CHAIN
-        return min(self.simd, longest) if self.is_dsp else 1
-
-    @property
     def cycles(self) -> int:
         """See Kernel. Source: rows/PE x columns/SIMD x vectors, as in FINN's MVAU."""
         return self.vectors * (self.rows // self.pe) * (self.columns // self.simd)
@@ -170,7 +170,8 @@ class MatrixVector(Kernel):
         """See Kernel."""
         is_once = self.columns == self.simd
         if self.packing:
-            dot = self.chain + 1 + (-(-self.simd // self.chain) - 1).bit_length()
+            chains, chain = self.packing.chains(self.simd)
+            dot = chain + 1 + (chains - 1).bit_length()
         else:
             dot = dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
         return (4 if is_once else 5) + dot
@@ -191,25 +192,18 @@ class MatrixVector(Kernel):
         """See Kernel."""
         folds = (self.rows // self.pe) * (self.columns // self.simd)
         weights = self.stored_elem
-        cost = multiplier_cost(
-            self.x.bits, weights.bits, self.acc.bits, self.pe * self.simd, self.is_dsp
-        )
         if self.packing:
-            cost = replace(cost, dsp=cost.dsp // self.fields) + self._more_chains
+            cost = packed_cost(self.packing, self.x, self.pe, self.simd)
+        else:
+            cost = multiplier_cost(
+                self.x.bits, weights.bits, self.acc.bits, self.pe * self.simd, self.is_dsp
+            )
         cost += memory(self.pe * self.simd * weights.bits, folds, style=self.style)
         cost += memory(self.pe * self.acc.bits, self.rows // self.pe)
         if self.rows > self.pe:
             cost += memory(self.simd * self.x.bits, self.columns // self.simd, ports=2)
         accumulators = self.pe * self.acc.bits
         return cost + Resources(lut=accumulators, ff=accumulators) + control(self.vectors * folds)
-
-    @property
-    def _more_chains(self) -> Resources:
-        """The adders of sums that a longer chain of blocks with one row each makes inside."""
-        chains = [-(-self.simd // chain) for chain in (self.chain, min(self.simd, MAX_CHAIN))]
-        width = self.x.bits + self.stored_elem.bits + self.simd.bit_length()
-        adders = self.pe * (chains[0] - chains[1]) * width
-        return Resources(lut=adders, ff=adders)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -235,20 +229,24 @@ class MatrixVector(Kernel):
         """See Kernel."""
         types = (self.x.c_type, self.stored_elem.c_type, self.acc.c_type)
         geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
-        packed = (self.fields, self.packing.field_bits, self.chain) if self.packing else ()
-        return Call(
-            "mvu.hpp", "matrix_vector", (*types, *geometry, _cpp_bool(self.is_dsp), *packed)
-        )
+        packed: tuple[int, ...] = tuple(self._packed.values())
+        arithmetic = (_cpp_bool(self.is_dsp), *packed)
+        return Call("mvu.hpp", "matrix_vector", (*types, *geometry, *arithmetic))
 
     @property
     def module(self) -> Module:
         """See Kernel."""
         shape = {"ROWS": self.rows, "COLS": self.columns, "PE": self.pe, "SIMD": self.simd}
-        packed = {}
-        if self.packing:
-            packed = {"FIELDS": self.fields, "FIELD_BITS": self.packing.field_bits}
-            packed |= {"CHAIN": self.chain}
-        return Module("lepton_mvu", {**shape, **_types(self), **packed}, memories=_memories(self))
+        parameters = {**shape, **_types(self), **self._packed}
+        return Module("lepton_mvu", parameters, memories=_memories(self))
+
+    @property
+    def _packed(self) -> dict[str, int]:
+        """The parameters of rows that share DSP blocks."""
+        if not self.packing:
+            return {}
+        _, chain = self.packing.chains(self.simd)
+        return {"FIELDS": self.fields, "FIELD_BITS": self.packing.field_bits, "CHAIN": chain}
 
     @property
     def summary(self) -> str:

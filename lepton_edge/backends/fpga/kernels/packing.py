@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lepton_edge.backends.boards import DspKind
+from lepton_edge.backends.boards import DspKind, Resources
 from lepton_edge.backends.fpga.kernels.base import Elem
 from lepton_edge.ir.types import Array
 
@@ -43,6 +43,11 @@ class Packing:
     field_bits: int
     chain: int
     weight: Elem
+
+    def chains(self, simd: int) -> tuple[int, int]:
+        """Return how many chains ``simd`` products take, and how long the longest of them is."""
+        count = -(-simd // self.chain)
+        return count, -(-simd // count)
 
 
 def packings(x: Elem, weights: Array, wide_bits: int) -> dict[int, Packing]:
@@ -81,6 +86,32 @@ def borrowed(weights: Array, fields: int) -> Array:
     for field in range(1, fields):
         stored[field::fields] -= stored[field - 1 :: fields] < 0
     return stored
+
+
+def packed_cost(packing: Packing, x: Elem, pe: int, simd: int) -> Resources:
+    """Return the cost of ``pe`` dot products of ``simd`` lanes (hls/rtl/lepton_packed_dot.sv).
+
+    Only the sums of chains are added outside of the blocks. Block k of a chain gets its factors k
+    cycles late: the inputs, which all rows share, from registers; the weights from up to two
+    registers, or from a shift register in a LUT. Yosys agreed within a quarter at six foldings.
+    """
+    chains, chain = packing.chains(simd)
+    blocks = pe // packing.fields
+    adders = pe * (chains - 1) * (x.bits + packing.weight.bits + 2)
+    # The last chain is the shorter one, and ends with the others.
+    places = [
+        k
+        for length in (chain,) * (chains - 1) + (simd - (chains - 1) * chain,)
+        for k in range(chain - length, chain)
+    ]
+    late = blocks * packing.fields * packing.weight.bits
+    in_registers = late * sum(k for k in places if k <= 2)
+    in_luts = late * sum(k > 2 for k in places)
+    return Resources(
+        lut=adders + in_luts,
+        ff=adders + in_registers + simd * x.bits * (chain - 1),
+        dsp=blocks * simd,
+    )
 
 
 def _longest_chain(x: Elem, weights: Array, fields: int, field_bits: int) -> int:
