@@ -7,6 +7,7 @@ compared with. ``test_kernel_meaning.py`` proves the orders against the C++ text
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -28,8 +29,8 @@ from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow, Str
 from lepton_edge.ir.ops.quantized import Rounding
 from lepton_edge.ir.types import Array, bits_for_range
 
-U1, U3, U8, U16 = Elem(1, False), Elem(3, False), Elem(8, False), Elem(16, False)
-S1, S2, S5, S8, S16 = Elem(1), Elem(2), Elem(5), Elem(8), Elem(16)
+U1, U3, U4, U8, U16 = (Elem(bits, False) for bits in (1, 3, 4, 8, 16))
+S1, S2, S3, S4, S5, S8, S16 = (Elem(bits) for bits in (1, 2, 3, 4, 5, 8, 16))
 
 
 def codes(elem: Elem, *shape: int, seed: int = 7) -> Array:
@@ -165,6 +166,24 @@ SAMPLES: dict[str, Kernel] = {
         for a, b in ((1, 4), (4, 1), (6, 2), (2, 6), (3, 2), (4, 6), (6, 4), (8, 3))
     },
 }
+
+
+SHARED: dict[str, MatrixVector] = {
+    f"shared_{name}_{fields}_{pe}x{simd}": replace(
+        shared_dsp(x, w, rows, columns, fields), pe=pe, simd=simd, fields=fields
+    )
+    for name, x, w, rows, columns, fields, pe, simd in (
+        ("s8_s8", S8, S8, 8, 22, 2, 4, 11),
+        ("s8_s8", S8, S8, 4, 6, 2, 2, 1),
+        ("u8_s8", U8, S8, 4, 15, 2, 4, 5),
+        ("u8_s8", U8, S8, 6, 15, 2, 2, 15),
+        ("u4_s4", U4, S4, 6, 15, 3, 3, 5),
+        ("s4_s4", S4, S4, 8, 14, 4, 8, 7),
+        ("u4_s3", U4, S3, 8, 15, 4, 4, 3),
+        ("u3_s2", U3, S2, 8, 14, 4, 4, 14),
+    )
+}
+"""Rows that share DSP blocks, with sums at the ends of their fields."""
 
 
 def inputs(kernel: Kernel, frames: int = 2) -> list[Array]:

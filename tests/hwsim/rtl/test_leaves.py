@@ -24,6 +24,7 @@ from tests.hwsim.kernel_samples import (
     S8,
     S16,
     SAMPLES,
+    SHARED,
     U1,
     U8,
     U16,
@@ -31,7 +32,6 @@ from tests.hwsim.kernel_samples import (
     extreme_inputs,
     inputs,
     matrix,
-    shared_dsp,
     softmax,
     threshold,
 )
@@ -152,23 +152,6 @@ FACTORS = {
     "u1_s2": matrix(U1, S2, 4, 9, 2),
     "s7_s3": matrix(Elem(7), Elem(3), 4, 13, 2),
 }
-
-S4, U4 = Elem(4), Elem(4, False)
-SHARED: dict[str, MatrixVector] = {
-    f"shared_{name}_{fields}_{pe}x{simd}": replace(
-        shared_dsp(x, w, rows, columns, fields), pe=pe, simd=simd, fields=fields
-    )
-    for name, x, w, rows, columns, fields, pe, simd in (
-        ("s8_s8", S8, S8, 8, 22, 2, 4, 11),
-        ("s8_s8", S8, S8, 4, 6, 2, 2, 1),
-        ("u8_s8", U8, S8, 4, 15, 2, 4, 5),
-        ("u8_s8", U8, S8, 6, 15, 2, 2, 15),
-        ("u4_s4", U4, S4, 6, 15, 3, 3, 5),
-        ("s4_s4", S4, S4, 8, 14, 4, 8, 7),
-        ("u3_s2", Elem(3, False), S2, 8, 14, 4, 4, 14),
-    )
-}
-"""Rows that share DSP blocks, with sums at the ends of their fields."""
 
 USUAL: dict[str, Kernel] = {
     "conv3": image(U8, 18, 16, 8, 3, 1),

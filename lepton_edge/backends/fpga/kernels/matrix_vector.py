@@ -229,9 +229,10 @@ class MatrixVector(Kernel):
         """See Kernel."""
         types = (self.x.c_type, self.stored_elem.c_type, self.acc.c_type)
         geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
-        packed: tuple[int, ...] = tuple(self._packed.values())
-        arithmetic = (_cpp_bool(self.is_dsp), *packed)
-        return Call("mvu.hpp", "matrix_vector", (*types, *geometry, *arithmetic))
+        packed = self._packed.values()
+        return Call(
+            "mvu.hpp", "matrix_vector", (*types, *geometry, _cpp_bool(self.is_dsp), *packed)
+        )
 
     @property
     def module(self) -> Module:
