@@ -13,11 +13,13 @@
 //   BIAS_FILE: ROWS/PE words, lane l at l*OUT_BITS.
 //   USE_DSP "yes" or "no": multiply in DSP blocks or in LUTs. ROM_STYLE of the weights, RAM_STYLE of the
 //   kept vector: "auto", "block" or "distributed".
+//   FIELDS rows share each DSP block where it is more than 1 (USE_DSP "yes"; it divides PE): FIELD_BITS and CHAIN
+//   as in lepton_packed_dot, and row r of WEIGHTS_FILE is field r % FIELDS as that wants it.
 // Cycles: (ROWS/PE) * (COLS/SIMD) a vector. Latency: 5 + that of lepton_dot (DSP: 1 where SIMD is 1, else
 //   CHAIN + 1 + log2(SIMD/CHAIN), CHAIN = min(SIMD, 4); LUT: half the bits of the narrower factor + log2(SIMD)),
-//   lepton_sign_dot or lepton_xnor_dot from a row group's last word, 1 less where COLS = SIMD.
-// Infers: PE*SIMD multipliers (DSP blocks in chains of up to four, or LUTs), PE adder trees and accumulators
-//   (the accumulator inside the DSP block where SIMD is 1), ROM of ROWS*COLS weights and of ROWS biases, RAM of
+//   lepton_packed_dot, lepton_sign_dot or lepton_xnor_dot from a row group's last word, 1 less where COLS = SIMD.
+// Infers: PE*SIMD multipliers (PE*SIMD/FIELDS DSP blocks in chains of up to four, or LUTs), PE adder trees and
+//   accumulators (in the DSP block where SIMD and FIELDS are 1), ROM of ROWS*COLS weights and of ROWS biases, RAM of
 //   COLS inputs.
 module lepton_mvu #(
     parameter integer ROWS = 4,
@@ -37,6 +39,12 @@ module lepton_mvu #(
     // verilator lint_off UNUSEDPARAM
     parameter USE_DSP = "yes",
     // verilator lint_on UNUSEDPARAM
+    parameter integer FIELDS = 1,
+    // Where FIELDS is 1, only the next one is used, as derived.
+    // verilator lint_off UNUSEDPARAM
+    parameter integer FIELD_BITS = 1,
+    // verilator lint_on UNUSEDPARAM
+    parameter integer CHAIN = USE_DSP == "no" ? 1 : SIMD < 4 ? SIMD : 4,
     parameter ROM_STYLE = "auto",
     parameter RAM_STYLE = "auto"
 ) (
@@ -61,22 +69,28 @@ module lepton_mvu #(
     localparam integer S_BITS = X_BITS + (X_SIGNED != 0 ? 0 : 1);
     localparam integer LUT_ROWS = W_SIGNS != 0 || S_BITS + W_BITS <= 6 ? 1
         : S_BITS < W_BITS ? (S_BITS + 1) / 2 : (W_BITS + 1) / 2;
-    localparam integer CHAIN = IS_DSP == 0 ? 1 : SIMD < 4 ? SIMD : 4;
-    localparam integer CHAINS = (SIMD + CHAIN - 1) / CHAIN;
-    localparam integer LINE = IS_DSP == 0 ? LUT_ROWS : CHAIN;
+    localparam integer LINKS = IS_DSP == 0 ? 1 : CHAIN;
+    localparam integer CHAINS = (SIMD + LINKS - 1) / LINKS;
+    localparam integer LINE = IS_DSP == 0 ? LUT_ROWS : LINKS;
     localparam integer NINES = (SIMD + 8) / 9;
     localparam integer COUNT_CYCLES = 1 + (SIMD > 3 ? 1 : 0) + $clog2(NINES);
     localparam integer COUNT_BITS = SIMD <= 3 ? 2 : 4 + $clog2(NINES);
+    localparam integer DSP_CYCLES = LINKS == 1 && FIELDS == 1 ? 1 : LINKS + 1;
     localparam integer DOT_CYCLES = X_BIPOLAR != 0 ? COUNT_CYCLES
         : W_SIGNS != 0 ? (SIMD == 1 ? 1 : $clog2(SIMD))
-        : (IS_DSP == 0 ? LUT_ROWS : CHAIN == 1 ? 1 : CHAIN + 1) + $clog2(CHAINS);
+        : (IS_DSP == 0 ? LUT_ROWS : DSP_CYCLES) + $clog2(CHAINS);
     localparam integer DOT_BITS = X_BIPOLAR != 0 ? COUNT_BITS + 2 : W_SIGNS != 0 ? S_BITS + $clog2(SIMD)
-        : (IS_DSP == 0 ? PRODUCT_BITS : X_BITS + W_BITS + $clog2(CHAIN)) + $clog2(CHAINS);
+        : (IS_DSP == 0 ? PRODUCT_BITS : X_BITS + W_BITS + $clog2(LINKS)) + $clog2(CHAINS);
 
     // Stage k is what the k-th register after the input holds: 1, 2 inputs and weights, DOT their dot
     // product, ACC the accumulator.
     localparam integer DOT = 2 + DOT_CYCLES;
     localparam integer ACC = COL_GROUPS > 1 ? DOT + 1 : DOT;
+
+    // Only the attribute reads it, and Verilator skips attributes.
+    // verilator lint_off UNUSEDPARAM
+    localparam ACC_DSP = FIELDS > 1 ? "no" : USE_DSP;
+    // verilator lint_on UNUSEDPARAM
 
     logic step;  // the pipeline moves
     logic issue;  // a word enters it
@@ -269,7 +283,7 @@ module lepton_mvu #(
                     .weights(weights[p*SIMD+:SIMD]),
                     .dot    (dot)
                 );
-            end else begin : g_multiply
+            end else if (FIELDS == 1) begin : g_dot
                 lepton_dot #(
                     .SIMD    (SIMD),
                     .X_BITS  (X_BITS),
@@ -284,6 +298,27 @@ module lepton_mvu #(
                     .weights(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
                     .dot    (dot)
                 );
+            end else if (p % FIELDS == 0) begin : g_packed
+                logic [FIELDS*DOT_BITS-1:0] dots;
+
+                lepton_packed_dot #(
+                    .SIMD      (SIMD),
+                    .X_BITS    (X_BITS),
+                    .X_SIGNED  (X_SIGNED),
+                    .W_BITS    (W_BITS),
+                    .FIELDS    (FIELDS),
+                    .FIELD_BITS(FIELD_BITS),
+                    .CHAIN     (CHAIN)
+                ) u_dots (
+                    .clk    (clk),
+                    .enable (step),
+                    .line   (line),
+                    .weights(weights[p*SIMD*W_BITS+:FIELDS*SIMD*W_BITS]),
+                    .dots   (dots)
+                );
+                assign dot = dots[DOT_BITS-1:0];
+            end else begin : g_shared
+                assign dot = g_row[p-p%FIELDS].g_packed.dots[p%FIELDS*DOT_BITS+:DOT_BITS];
             end
 
             assign wide_dot      = OUT_BITS'(dot);
@@ -292,7 +327,8 @@ module lepton_mvu #(
             if (COL_GROUPS == 1) begin : g_complete
                 assign total = wide_dot;
             end else begin : g_accumulate
-                (* use_dsp = USE_DSP *)
+                // Behind several fields an accumulator would take a block of its own.
+                (* use_dsp = ACC_DSP *)
                 logic signed [OUT_BITS-1:0] acc;
 
                 always_ff @(posedge clk) begin

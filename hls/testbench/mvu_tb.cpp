@@ -7,7 +7,7 @@ using namespace lepton;
 using namespace testing;
 
 template <typename TI, typename TW, typename TA, unsigned ROWS, unsigned COLS, unsigned PE, unsigned SIMD,
-          unsigned VECTORS>
+          unsigned VECTORS, unsigned FIELDS = 1, unsigned FIELD_BITS = 0, unsigned CHAIN = 1>
 void run(Checker& check, Random& random) {
     const unsigned frames = 3;
     static Tile<TW, PE, SIMD> weights[(ROWS / PE) * (COLS / SIMD)];
@@ -17,7 +17,11 @@ void run(Checker& check, Random& random) {
     };
     for (unsigned r = 0; r < ROWS; ++r) {
         bias[r / PE].lane[r % PE] = random.between(-40, 40);
-        for (unsigned c = 0; c < COLS; ++c) weight(r, c) = random.code<TW>();
+        for (unsigned c = 0; c < COLS; ++c) {
+            weight(r, c) = random.code<TW>();
+            // Of the lowest weight nothing can be borrowed.
+            if (FIELDS > 1 && weight(r, c) == -(1 << (TW::width - 1))) weight(r, c) = 0;
+        }
     }
     const auto x = random_codes<TI>(random, frames * VECTORS * COLS);
     Array<long long> wanted;
@@ -28,11 +32,15 @@ void run(Checker& check, Random& random) {
                 sum += static_cast<long long>(weight(r, c)) * static_cast<long long>(x[v * COLS + c]);
             wanted.push_back(sum);
         }
+    // Of rows that share a factor, one that is stored as negative borrows from the next.
+    for (unsigned r = 1; r < ROWS; ++r)
+        for (unsigned c = 0; r % FIELDS != 0 && c < COLS; ++c) weight(r, c) -= weight(r - 1, c) < 0;
 
     hls::stream<Vec<TI, SIMD>> in("in");
     hls::stream<Vec<TA, PE>> out("out");
     send<TI, SIMD>(in, x);
-    matrix_vector<TI, TW, TA, ROWS, COLS, PE, SIMD, VECTORS>(in, out, weights, bias, frames);
+    matrix_vector<TI, TW, TA, ROWS, COLS, PE, SIMD, VECTORS, true, FIELDS, FIELD_BITS, CHAIN>(in, out, weights, bias,
+                                                                                              frames);
     check.drained(in, "in");
     expect<TA, PE>(check, out, wanted);
 }
@@ -50,5 +58,8 @@ int main() {
     run<ap_uint<1>, ap_int<2>, ap_int<8>, 6, 7, 3, 7, 4>(check, random);
     run<ap_int<16>, ap_int<16>, ap_int<40>, 6, 20, 2, 4, 2>(check, random);
     run<ap_int<8>, ap_int<8>, ap_int<18>, 1, 1, 1, 1, 4>(check, random);
+    run<ap_int<8>, ap_int<8>, ap_int<20>, 8, 22, 4, 11, 3, 2, 17, 3>(check, random);
+    run<ap_uint<8>, ap_int<8>, ap_int<20>, 6, 10, 2, 5, 3, 2, 17, 2>(check, random);
+    run<ap_uint<3>, ap_int<2>, ap_int<12>, 8, 14, 4, 14, 3, 4, 7, 4>(check, random);
     return check.finish();
 }

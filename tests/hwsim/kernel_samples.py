@@ -7,6 +7,7 @@ compared with. ``test_kernel_meaning.py`` proves the orders against the C++ text
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -28,8 +29,8 @@ from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow, Str
 from lepton_edge.ir.ops.quantized import Rounding
 from lepton_edge.ir.types import Array, bits_for_range
 
-U1, U3, U8, U16 = Elem(1, False), Elem(3, False), Elem(8, False), Elem(16, False)
-S1, S2, S5, S8, S16 = Elem(1), Elem(2), Elem(5), Elem(8), Elem(16)
+U1, U3, U4, U8, U16 = (Elem(bits, False) for bits in (1, 3, 4, 8, 16))
+S1, S2, S3, S4, S5, S8, S16 = (Elem(bits) for bits in (1, 2, 3, 4, 5, 8, 16))
 
 
 def codes(elem: Elem, *shape: int, seed: int = 7) -> Array:
@@ -63,6 +64,19 @@ def signs(x: Elem, rows: int, columns: int, vectors: int, *, bipolar: bool) -> M
     weights, bias = 2 * codes(U1, rows, columns) - 1, codes(S5, rows)
     acc = sum_elem(Elem(2) if bipolar else x, weights, bias)
     return MatrixVector(x, acc, weights, bias, vectors, x_is_bipolar=bipolar)
+
+
+def shared_dsp(x: Elem, w: Elem, rows: int, columns: int, fields: int) -> MatrixVector:
+    """A layer whose rows share DSP blocks of 25 bits, with the largest sums that its packing has.
+
+    All weights are next to the ends of their type; the lowest only where no row below borrows.
+    """
+    rng = np.random.default_rng(fields)
+    weights = rng.choice([w.lowest + 1, w.highest], (rows, columns))
+    weights[fields - 1 :: fields, 0] = w.lowest
+    weights[fields - 2 :: fields, 0] = w.highest
+    bias = codes(Elem(12), rows)
+    return MatrixVector(x, sum_elem(x, weights, bias), weights, bias, 2, wide_bits=25)
 
 
 def depthwise(x: Elem, w: Elem, channels: int, taps: int, pixels: int) -> Depthwise:
@@ -103,6 +117,7 @@ def window(x: Elem, height: int, width: int, channels: int, **geometry: object) 
 
 SAMPLES: dict[str, Kernel] = {
     "dense": matrix(U8, S8, 6, 10, 1),
+    "dense_shared_dsp": shared_dsp(S8, S8, 6, 10, 2),
     "dense_prime": matrix(S5, S2, 7, 5, 3),
     "dense_bits": matrix(U1, S2, 4, 9, 2),
     "dense_tables": matrix(Elem(3), Elem(3), 4, 6, 2),
@@ -171,12 +186,38 @@ SAMPLES: dict[str, Kernel] = {
 }
 
 
+SHARED: dict[str, MatrixVector] = {
+    f"shared_{name}_{fields}_{pe}x{simd}": replace(
+        shared_dsp(x, w, rows, columns, fields), pe=pe, simd=simd, fields=fields
+    )
+    for name, x, w, rows, columns, fields, pe, simd in (
+        ("s8_s8", S8, S8, 8, 22, 2, 4, 11),
+        ("s8_s8", S8, S8, 4, 6, 2, 2, 1),
+        ("u8_s8", U8, S8, 4, 15, 2, 4, 5),
+        ("u8_s8", U8, S8, 6, 15, 2, 2, 15),
+        ("u4_s4", U4, S4, 6, 15, 3, 3, 5),
+        ("s4_s4", S4, S4, 8, 14, 4, 8, 7),
+        ("u4_s3", U4, S3, 8, 15, 4, 4, 3),
+        ("u3_s2", U3, S2, 8, 14, 4, 4, 14),
+    )
+}
+"""Rows that share DSP blocks, with sums at the ends of their fields."""
+
+
 def inputs(kernel: Kernel, frames: int = 2) -> list[Array]:
     """Return frames of codes for each input port."""
     arrays = [codes(p.elem, frames, p.elements, seed=i) for i, p in enumerate(kernel.inputs)]
     if isinstance(kernel, MatrixVector) and kernel.x_is_narrow:
         arrays = [x.clip(kernel.x.lowest + 1) for x in arrays]
     return arrays
+
+
+def extreme_inputs(kernel: MatrixVector, frames: int) -> Array:
+    """Return frames of the vectors that bring a row's sum to its ends, row by row."""
+    count = frames * kernel.vectors
+    signs = np.resize(np.vstack([kernel.weights, -kernel.weights]), (count, kernel.columns))
+    vectors = np.where(signs > 0, kernel.x.highest, kernel.x.lowest)
+    return vectors.reshape(frames, -1)
 
 
 # -- what kernels compute, in plain loops ---------------------------------------------------------

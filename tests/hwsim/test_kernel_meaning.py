@@ -14,7 +14,7 @@ from lepton_edge.backends.fpga.hls_cpp import stream_word
 from lepton_edge.backends.fpga.hls_text import _call_text, _layer_header
 from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
-from tests.hwsim.kernel_samples import SAMPLES, events, inputs
+from tests.hwsim.kernel_samples import SAMPLES, SHARED, events, inputs
 
 HLS = Path(__file__).resolve().parents[2] / "hls"
 FRAMES = 3
@@ -72,7 +72,7 @@ template <typename T, unsigned N> void drain(hls::stream<lepton::Vec<T, N>>& s) 
 
 def cases() -> dict[str, Kernel]:
     """Return the samples in some of their foldings; AXI ends have streams of another kind."""
-    chosen = {}
+    chosen: dict[str, Kernel] = dict(SHARED)
     for name, kernel in SAMPLES.items():
         if isinstance(kernel, AxisEnd):
             continue

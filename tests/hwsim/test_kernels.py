@@ -16,8 +16,9 @@ SUPPORT = {
     "storage",
     "counter",
     "numeric",
+    "packed_dot",
     "vec",
-}  # shared definitions, tested through `types_tb.cpp`
+}  # shared definitions, tested through `types_tb.cpp` and the kernels
 
 # Warnings are errors, but the `#pragma HLS` lines are not meant for g++.
 STRICT = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas")

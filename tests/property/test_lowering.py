@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lepton_edge.backends.boards import load_board
 from lepton_edge.backends.fpga.design import Design, Request, make_design
 from lepton_edge.backends.fpga.hls_text import port_dtype
+from lepton_edge.backends.fpga.kernels.packing import WIDE_BITS
 from lepton_edge.backends.fpga.lower import lower_dataflow
 from lepton_edge.backends.fpga.regions import split_regions
 from lepton_edge.errors import ConfigError, UnsupportedError
@@ -143,7 +144,7 @@ def pins_for(graph: Graph, draw: st.DrawFn) -> dict[str, dict[str, int]]:
     """Draw foldings for some layers."""
     layers = {node.name for node in graph.nodes}
     pins: dict[str, dict[str, int]] = {}
-    for actor in lower_dataflow(graph).actors:
+    for actor in lower_dataflow(graph, WIDE_BITS[BOARD.dsp_kind]).actors:
         if actor.layer in layers and draw(st.booleans()):
             kernel = draw(st.sampled_from(list(actor.kernel.foldings())))
             pins[actor.layer] = dict(kernel.folding)

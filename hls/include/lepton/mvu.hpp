@@ -2,6 +2,7 @@
 #pragma once
 
 #include "numeric.hpp"
+#include "packed_dot.hpp"
 #include "vec.hpp"
 
 namespace lepton {
@@ -19,8 +20,11 @@ namespace lepton {
 /// ROWS, COLS: matrix shape. PE, SIMD: rows and columns computed in a cycle; they divide ROWS and COLS.
 /// DSP: multiply in DSP blocks, else in look-up tables. PRODUCTS: how; Negation and EqualSigns are for weights
 /// that are signs, and want a bias that holds what they leave out.
+/// FIELDS: rows that share a DSP block, with FIELD_BITS and CHAIN as in packed_dot.hpp, which also says
+/// what is stored as weights where it is more than 1.
 template <typename TI, typename TW, typename TA, unsigned ROWS, unsigned COLS, unsigned PE, unsigned SIMD,
-          unsigned VECTORS, bool DSP = true, typename PRODUCTS = Multiplier<DSP>>
+          unsigned VECTORS, bool DSP = true, typename PRODUCTS = Multiplier<DSP>, unsigned FIELDS = 1,
+          unsigned FIELD_BITS = 0, unsigned CHAIN = 1>
 void matrix_vector(hls::stream<Vec<TI, SIMD>>& in, hls::stream<Vec<TA, PE>>& out,
                    const Tile<TW, PE, SIMD> (&weights)[(ROWS / PE) * (COLS / SIMD)],
                    const Vec<TA, PE> (&bias)[ROWS / PE], unsigned frames) {
@@ -51,15 +55,13 @@ void matrix_vector(hls::stream<Vec<TI, SIMD>>& in, hls::stream<Vec<TA, PE>>& out
                         x = kept[col];
                     }
                     const Tile<TW, PE, SIMD>& tile = weights[row * COL_GROUPS + col];
+                    Accumulator dots[PE];
+#pragma HLS array_partition variable=dots complete
+                    Dots<PRODUCTS, FIELDS, FIELD_BITS, CHAIN>::of(tile, x, dots);
                     for (unsigned p = 0; p < PE; ++p) {
 #pragma HLS unroll
-                        Accumulator dot = 0;
-                        for (unsigned s = 0; s < SIMD; ++s) {
-#pragma HLS unroll
-                            dot += PRODUCTS::template times<Accumulator>(tile.at[p][s], x.lane[s]);
-                        }
                         const Accumulator before = col == 0 ? Accumulator(bias[row].lane[p]) : sum[p];
-                        sum[p] = before + dot;
+                        sum[p] = before + dots[p];
                     }
                     if (col == COL_GROUPS - 1) {
                         Vec<TA, PE> result;

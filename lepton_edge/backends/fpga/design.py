@@ -23,6 +23,7 @@ from lepton_edge.backends.fpga.folding import (
 )
 from lepton_edge.backends.fpga.hls_text import HlsOptions, board_files, network_files
 from lepton_edge.backends.fpga.kernels.costs import costs
+from lepton_edge.backends.fpga.kernels.packing import WIDE_BITS
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, WidthConverter
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.backends.fpga.lower import lower_dataflow
@@ -186,7 +187,8 @@ def explore_designs(
 
 def _planner(regions: Regions, request: Request) -> Planner:
     budget = budget_of(request.board, request.caps)
-    return Planner(Space(lower_dataflow(regions.core), request.pins), budget)
+    dataflow = lower_dataflow(regions.core, WIDE_BITS.get(request.board.dsp_kind, 0))
+    return Planner(Space(dataflow, request.pins), budget)
 
 
 @contextmanager

@@ -33,16 +33,17 @@ from lepton_edge.ir.types import Array, Int, QuantType, TensorType
 MAX_SOFTMAX_CHANNELS = 4096
 
 
-def lower_dataflow(graph: Graph) -> Dataflow:
+def lower_dataflow(graph: Graph, wide_bits: int = 0) -> Dataflow:
     """Return the dataflow graph of an integer graph, every kernel at its smallest folding.
 
     Args:
         graph: the FPGA's part of a network; one frame at a time.
+        wide_bits: of the wider factor of DSP blocks that several products may share, else 0.
 
     Raises:
         UnsupportedError: layers that have no kernel, each named with its reason.
     """
-    return _Lowering(graph).run()
+    return _Lowering(graph, wide_bits).run()
 
 
 class _Refused(Exception):  # noqa: N818 - it never leaves this module
@@ -60,8 +61,9 @@ def stream_elem(type_: TensorType) -> Elem:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, wide_bits: int) -> None:
         self.graph = graph
+        self.wide_bits = wide_bits
         self.ids = unique_identifiers(n.name for n in graph.nodes)
         self.actors: list[Actor] = []
         self.streams: dict[str, str] = {}
@@ -297,8 +299,8 @@ class _Lowering:
             kernel = Depthwise(elem, acc, rows, start, pixels)
         else:
             kernel = MatrixVector(
-                elem, acc, rows, start, pixels,
-                x_is_bipolar=is_bipolar, x_is_narrow=_is_narrow(x.quant, is_bipolar),
+                elem, acc, rows, start, pixels, x_is_bipolar=is_bipolar,
+                x_is_narrow=_is_narrow(x.quant, is_bipolar), wide_bits=self.wide_bits,
             )  # fmt: skip
         self._set(node, self._actor(node, kernel, [stream]))
 
@@ -311,8 +313,8 @@ class _Lowering:
         vectors = math.prod(x.shape[:-1])
         acc = _sum_elem(self._acc(node), start)
         kernel = MatrixVector(
-            elem, acc, weights, start, vectors,
-            x_is_bipolar=is_bipolar, x_is_narrow=_is_narrow(x.quant, is_bipolar),
+            elem, acc, weights, start, vectors, x_is_bipolar=is_bipolar,
+            x_is_narrow=_is_narrow(x.quant, is_bipolar), wide_bits=self.wide_bits,
         )  # fmt: skip
         self._set(node, self._actor(node, kernel, [stream]))
 

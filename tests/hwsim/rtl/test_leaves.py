@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,10 +24,12 @@ from tests.hwsim.kernel_samples import (
     S8,
     S16,
     SAMPLES,
+    SHARED,
     U1,
     U8,
     U16,
     depthwise,
+    extreme_inputs,
     inputs,
     matrix,
     signs,
@@ -65,13 +67,13 @@ class Case:
 # -- cases --------------------------------------------------------------------------------------
 
 
-def case_of(name: str, kernel: Kernel) -> Case:
-    """Return a case of random codes for a kernel's leaf."""
+def case_of(name: str, kernel: Kernel, arrays: Sequence[Array] = ()) -> Case:
+    """Return a case for a kernel's leaf: of given frames for each input, else of random codes."""
     if isinstance(kernel, SlidingWindow):
         # As deep as a window that sets the pace needs to be.
         kernel = replace(kernel, extra=kernel.span)
     leaf = leaf_of(kernel, name)
-    arrays = list(inputs(kernel, FRAMES))
+    arrays = arrays or list(inputs(kernel, FRAMES))
     ins = [s.name for s in leaf.streams if s.is_input]
     outs = [s.name for s in leaf.streams if not s.is_input]
     return Case(
@@ -191,6 +193,9 @@ def quick_cases() -> Iterable[Case]:
     """Yield what every run of the tests tries."""
     for name, kernel in WIDE.items():
         yield case_of(name, kernel)
+    for name, kernel in SHARED.items():
+        yield case_of(name, kernel)
+        yield case_of(f"{name}_extreme", kernel, [extreme_inputs(kernel, FRAMES)])
     for name, kernel in foldings(SAMPLES, 3).items():
         yield case_of(name, kernel)
     for bits, depth in ((5, 2), (9, 3), (40, 7), (9, 64), (70, 65), (33, 130)):

@@ -74,7 +74,8 @@ def check_pins(choices: Iterable[tuple[Actor, Sequence[Kernel]]], pins: Pins) ->
 def read_pins(path: Path) -> dict[str, dict[str, int]]:
     """Read pinned foldings: a TOML table for each layer, with pe, simd, lanes and the like.
 
-    ``dsp``, ``bram`` (weights) and ``line_bram`` (line buffers) are 1 or 0: in blocks or in LUTs.
+    ``dsp`` is how many products a DSP block makes, 0 where LUTs do; ``bram`` (weights) and
+    ``line_bram`` (line buffers) are 1 or 0: in block RAM or in LUTs.
 
     Raises:
         ConfigError: the file cannot be read, or holds something else.

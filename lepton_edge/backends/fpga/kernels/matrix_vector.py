@@ -33,6 +33,12 @@ from lepton_edge.backends.fpga.kernels.memories import (
     ram_luts,
     rom_luts,
 )
+from lepton_edge.backends.fpga.kernels.packing import (
+    MAX_CHAIN,
+    Packing,
+    borrowed,
+    packings,
+)
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.errors import RangeError
 from lepton_edge.ir.ops.linear import exact_matmul
@@ -48,10 +54,6 @@ LEAST_DSP_BITS = 9
 def arithmetics(x: Elem, weight: Elem) -> tuple[bool, ...]:
     """Return how a product may be computed: in DSP blocks (True), in LUTs (False)."""
     return (True, False) if x.bits + weight.bits >= LEAST_DSP_BITS else (False,)
-
-
-MAX_CHAIN = 4
-"""DSP blocks that add each other's products in a row (hls/rtl/lepton_dot.sv)."""
 
 
 def multiplier_rows(x: Elem, weight: Elem) -> int:
@@ -107,6 +109,8 @@ class MatrixVector(Kernel):
         style: where the weights are kept.
         x_is_bipolar: the input codes 0 and 1 stand for -1 and +1; only where weights are signs.
         x_is_narrow: the lowest input code does not occur.
+        fields: rows that share a DSP block; 1, or one of ``packings``, and divides ``pe``.
+        wide_bits: of the wider factor of the board's DSP blocks; 0 where no rows can share one.
     """
 
     kind: ClassVar[str] = "matrix_vector"
@@ -121,6 +125,8 @@ class MatrixVector(Kernel):
     style: MemoryStyle = "auto"
     x_is_bipolar: bool = False
     x_is_narrow: bool = False
+    fields: int = 1
+    wide_bits: int = 0
 
     def __post_init__(self) -> None:
         if self.x_is_bipolar and (self.x != Elem(1, False) or not self.has_signs):
@@ -166,6 +172,18 @@ class MatrixVector(Kernel):
         half = 1 << (self.acc.bits - 1)
         return np.asarray((self.bias + ones + half) % (2 * half) - half)
 
+    @cached_property
+    def packings(self) -> dict[int, Packing]:
+        """The ways in which rows can share DSP blocks, by how many do; signs need none."""
+        if self.has_signs:
+            return {}
+        return packings(self.x, self.weights, self.wide_bits)
+
+    @property
+    def packing(self) -> Packing | None:
+        """The way in which rows share DSP blocks; None where they do not."""
+        return self.packings[self.fields] if self.fields > 1 else None
+
     @property
     def inputs(self) -> tuple[Port, ...]:
         """See Kernel."""
@@ -180,7 +198,7 @@ class MatrixVector(Kernel):
     def folding(self) -> dict[str, int]:
         """See Kernel."""
         is_dsp = self.is_dsp and not self.has_signs
-        arithmetic = {"dsp": int(is_dsp), "bram": int(self.style == "block")}
+        arithmetic = {"dsp": is_dsp * self.fields, "bram": int(self.style == "block")}
         return {"pe": self.pe, "simd": self.simd, **arithmetic}
 
     def foldings(self) -> Iterator[Kernel]:
@@ -190,13 +208,22 @@ class MatrixVector(Kernel):
                 folds = (self.rows // pe) * (self.columns // simd)
                 for style in memory_styles(pe * simd * self.weight_elem.bits, folds):
                     for is_dsp in self._arithmetics:
-                        yield self._folded(pe=pe, simd=simd, is_dsp=is_dsp, style=style)
+                        yield self._folded(pe=pe, simd=simd, style=style, is_dsp=is_dsp)
+                    for fields in self.packings:
+                        if pe % fields == 0:
+                            yield self._folded(pe=pe, simd=simd, style=style, fields=fields)
 
     def _folded(self, **folding: Any) -> MatrixVector:
-        """Return another folding, which has the same weights and so the same types."""
-        kernel = replace(self, **folding)
-        kernel.__dict__.update(weight_elem=self.weight_elem, product_bits=self.product_bits)
+        """Return another folding, which has the same weights and so the same types of them."""
+        kernel = replace(self, **{"is_dsp": True, "fields": 1, **folding})
+        same = ("weight_elem", "product_bits", "packings")
+        kernel.__dict__.update({name: getattr(self, name) for name in same})
         return kernel
+
+    @property
+    def stored_elem(self) -> Elem:
+        """The type of a weight as it is stored."""
+        return self.packing.weight if self.packing else self.weight_elem
 
     @property
     def cycles(self) -> int:
@@ -211,7 +238,18 @@ class MatrixVector(Kernel):
             return first + count_latency(self.simd)
         if self.has_signs:
             return first + negations_latency(self.simd)
+        if self.packing:
+            chains, chain = self._chains
+            return first + chain + 1 + (chains - 1).bit_length()
         return first + dot_latency(self.x, self.weight_elem, self.simd, self.is_dsp)
+
+    @property
+    def _chains(self) -> tuple[int, int]:
+        """How many chains of DSP blocks add up a row's products, and how long they are."""
+        if self.packing:
+            return self.packing.chains(self.simd)
+        chain = min(self.simd, MAX_CHAIN)
+        return -(-self.simd // chain), chain
 
     @property
     def steps(self) -> Steps:
@@ -227,7 +265,7 @@ class MatrixVector(Kernel):
     @property
     def uses_dsp(self) -> bool:
         """Whether synthesis puts the products into DSP blocks."""
-        return self.is_dsp and self._arithmetics[0]
+        return self.is_dsp and (self.packing is not None or self._arithmetics[0])
 
     @property
     def _arithmetics(self) -> tuple[bool, ...]:
@@ -237,7 +275,7 @@ class MatrixVector(Kernel):
     def amounts(self) -> Mapping[str, float]:
         """See Kernel."""
         groups, folds = self.rows // self.pe, self.columns // self.simd
-        weight_bits = self.pe * self.simd * self.weight_elem.bits
+        weight_bits = self.pe * self.simd * self.stored_elem.bits
         word = self.simd * self.x.bits
         sums = self.pe * self.acc.bits
         many = groups > 1
@@ -272,15 +310,16 @@ class MatrixVector(Kernel):
             tree = pe * tree_bits(simd, bits)
             return {"complements": complements, "negation tree": tree, **accumulator}
         if self.uses_dsp:
-            chain = min(simd, MAX_CHAIN)
+            chains, chain = self._chains
             bits = x.bits + weight.bits + (chain - 1).bit_length()
-            late = sum(max(0, lane % chain - 2) for lane in range(simd))
+            places = [lane % chain for lane in range(simd)]
+            stored = pe * self.stored_elem.bits
             return {
                 "chained inputs": (chain - 1) * simd * x.bits,
-                "delayed weights": self.pe * weight.bits * late,
-                "chained weights": self.pe * weight.bits * sum(n % chain for n in range(simd)),
-                "chain tree": self.pe * tree_bits(-(-simd // chain), bits),
-                "accumulators": accumulated if simd > 1 else 0,
+                "delayed weights": stored * sum(max(0, place - 2) for place in places),
+                "chained weights": stored * sum(places),
+                "chain tree": pe * tree_bits(chains, bits),
+                "accumulators": accumulated if simd > 1 or self.packing else 0,
             }
         if x.bits + (not x.signed) + weight.bits <= LUT_INPUTS:
             tables = {"product tables": pe * simd * self.product_bits}
@@ -288,9 +327,9 @@ class MatrixVector(Kernel):
         rows = multiplier_rows(x, weight)
         return {
             "input line": (rows - 1) * simd * x.bits,
-            "multipliers": self.pe * simd * lut_multiplier_bits(x, weight),
-            "first rows": self.pe * simd,
-            "digits": self.pe * simd * rows * (rows - 1),
+            "multipliers": pe * simd * lut_multiplier_bits(x, weight),
+            "first rows": pe * simd,
+            "digits": pe * simd * rows * (rows - 1),
             "tree": pe * tree_bits(simd, self.product_bits),
             **accumulator,
         }
@@ -299,8 +338,9 @@ class MatrixVector(Kernel):
     def hard_blocks(self) -> Resources:
         """See Kernel."""
         groups, folds = self.rows // self.pe, self.columns // self.simd
-        found = Resources(dsp=self.pe * self.simd if self.uses_dsp else 0)
-        found += block_ram(self.pe * self.simd * self.weight_elem.bits, groups * folds, self.style)
+        dsp = self.pe // self.fields * self.simd if self.uses_dsp else 0
+        weight_bits = self.pe * self.simd * self.stored_elem.bits
+        found = Resources(dsp=dsp) + block_ram(weight_bits, groups * folds, self.style)
         found += block_ram(self.pe * self.acc.bits, groups)
         return found + block_ram(self.simd * self.x.bits, folds if groups > 1 else 0)
 
@@ -315,34 +355,46 @@ class MatrixVector(Kernel):
     def tables(self) -> tuple[Table, ...]:
         """See Kernel."""
         rows, columns = self.rows // self.pe, self.columns // self.simd
-        weights = (self.weights + 1) // 2 if self.has_signs else self.weights
-        tiles = weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
+        stored = (self.weights + 1) // 2 if self.has_signs else borrowed(self.weights, self.fields)
+        tiles = stored.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3)
         comment = f"{self.rows} rows of {self.columns} weights, as PE x SIMD tiles"
+        if self.packing:
+            comment += f", {self.fields} rows a DSP block: 1 less above a negative one"
         return (
-            Table("weights", self.weight_elem, tiles.reshape(-1, self.pe, self.simd), comment),
+            Table("weights", self.stored_elem, tiles.reshape(-1, self.pe, self.simd), comment),
             Table("bias", self.acc, grouped(self.start, self.pe), f"start of {self.rows} sums"),
         )
 
     @property
     def call(self) -> Call:
         """See Kernel."""
-        types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
+        types = (self.x.c_type, self.stored_elem.c_type, self.acc.c_type)
         geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
-        products: tuple[str, ...] = (_cpp_bool(self.is_dsp),)
+        products: tuple[str | int, ...] = (_cpp_bool(self.is_dsp),)
         if self.has_signs:
             products = ("false", "lepton::EqualSigns" if self.x_is_bipolar else "lepton::Negation")
+        elif self.packing:
+            products = ("true", "lepton::Multiplier<true>", *self._packed.values())
         return Call("mvu.hpp", "matrix_vector", (*types, *geometry, *products))
 
     @property
     def module(self) -> Module:
         """See Kernel."""
         shape = {"ROWS": self.rows, "COLS": self.columns, "PE": self.pe, "SIMD": self.simd}
-        products: dict[str, int] = {}
+        products: dict[str, int] = self._packed
         if self.has_signs:
             products = {"W_SIGNS": 1, "X_BIPOLAR": int(self.x_is_bipolar)}
         elif not self.is_dsp and self.product_bits < self.x.bits + self.weight_elem.bits:
             products = {"PRODUCT_BITS": self.product_bits}
         return Module("lepton_mvu", {**shape, **_types(self), **products}, memories=_memories(self))
+
+    @property
+    def _packed(self) -> dict[str, int]:
+        """The parameters of rows that share DSP blocks."""
+        if not self.packing:
+            return {}
+        chain = self.packing.chains(self.simd)[1]
+        return {"FIELDS": self.fields, "FIELD_BITS": self.packing.field_bits, "CHAIN": chain}
 
     @property
     def summary(self) -> str:
@@ -513,7 +565,8 @@ class Depthwise(Kernel):
 
 def _types(kernel: MatrixVector | Depthwise) -> dict[str, int | str]:
     """Return the parameters of types, arithmetic and memory that both modules have."""
-    bits = {"W_BITS": kernel.weight_elem.bits, "OUT_BITS": kernel.acc.bits}
+    weights, _ = kernel.tables
+    bits = {"W_BITS": weights.elem.bits, "OUT_BITS": kernel.acc.bits}
     styles = {"USE_DSP": "yes" if kernel.is_dsp else "no", "ROM_STYLE": kernel.style}
     return {**typed("X", kernel.x), **bits, **styles}
 
