@@ -39,8 +39,8 @@ void run(Checker& check, Random& random) {
     hls::stream<Vec<TI, SIMD>> in("in");
     hls::stream<Vec<TA, PE>> out("out");
     send<TI, SIMD>(in, x);
-    matrix_vector<TI, TW, TA, ROWS, COLS, PE, SIMD, VECTORS, true, FIELDS, FIELD_BITS, CHAIN>(in, out, weights, bias,
-                                                                                              frames);
+    matrix_vector<TI, TW, TA, ROWS, COLS, PE, SIMD, VECTORS, true, Multiplier<true>, FIELDS, FIELD_BITS, CHAIN>(
+        in, out, weights, bias, frames);
     check.drained(in, "in");
     expect<TA, PE>(check, out, wanted);
 }

@@ -332,7 +332,7 @@ def test_leaf_at_length(slow: dict[str, list[str]], name: str) -> None:
 
 def test_every_leaf_is_tried() -> None:
     helpers = {"skid", "counter", "rom", "ram", "sum", "delay", "join", "largest", "dot"}
-    helpers |= {"multiplier", "product_table", "sign_dot", "xnor_dot"}
+    helpers |= {"multiplier", "product_table", "sign_dot", "xnor_dot", "packed_dot"}
     helpers |= {"room", "rom_words", "axilite"}  # the last: test_registers.py
     tried = {case.leaf.module for case in QUICK.values()}
     assert tried == {path.stem for path in harness.SOURCES} - {f"lepton_{h}" for h in helpers}

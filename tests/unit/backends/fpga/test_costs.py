@@ -77,6 +77,24 @@ def test_memories_are_in_one_place() -> None:
             assert (ram_luts(width, depth, style) > 0) != in_blocks
 
 
+@pytest.mark.parametrize(
+    ("width", "depth", "styles"),
+    [
+        (8, 1, ["distributed"]),
+        (64, 32, ["distributed"]),  # a shift register's worth
+        (8, 127, ["distributed"]),
+        (8, 128, ["distributed", "block"]),
+        (288, 64, ["distributed", "block"]),
+        (8, 8192, ["distributed", "block"]),
+        (8, 8193, ["block"]),
+    ],
+)
+def test_a_tiny_memory_is_never_in_blocks_and_a_huge_one_never_in_luts(
+    width: int, depth: int, styles: list[str]
+) -> None:
+    assert list(memory_styles(width, depth)) == styles
+
+
 def test_counters_and_trees() -> None:
     assert counter_bits(1, 2, 3, 64, 65) == 0 + 1 + 2 + 6 + 7
     assert tree_bits(1, 8) == 0
@@ -131,6 +149,15 @@ def test_the_known_error_is_that_of_enough_designs() -> None:
         f"{mean:.0%} on average, {worst:.0%} at most, of {document['designs']} designs"
     )
     assert costs().known_error("latency_us") == ""
+
+
+def test_memories_grow_with_what_they_hold() -> None:
+    depths = (1, 2, 64, 65, 512, 1024, 5000, 40_000)
+    for width in (1, 8, 36, 200):
+        blocks = [block_ram(width, depth).bram36 for depth in depths]
+        assert blocks == sorted(blocks)
+        luts = [ram_luts(width, depth) for depth in (2, 3, 32, 33, 128) if depth <= 64]
+        assert luts == sorted(luts)
 
 
 def test_fifos_cost_more_when_they_hold_more() -> None:

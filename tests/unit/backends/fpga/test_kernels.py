@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.backends.fpga import kernels
-from lepton_edge.backends.fpga.kernels.base import Elem, Kernel, fifo, memory, memory_styles
+from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
 from lepton_edge.backends.fpga.kernels.elementwise import Join
 from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
 from lepton_edge.backends.fpga.kernels.plumbing import Concat, Fork, Slice, Stream, WidthConverter
@@ -226,44 +226,6 @@ def test_more_at_once_is_faster_and_takes_more_logic(sample: Kernel) -> None:
             assert faster.resources.dsp >= slower.resources.dsp
             if isinstance(sample, MatrixVector | Depthwise | Join):
                 assert faster.resources.lut + 64 >= slower.resources.lut
-
-
-def test_memory_and_fifo_grow_with_what_they_hold() -> None:
-    for width in (1, 8, 36, 200):
-        costs = [memory(width, d) for d in (1, 2, 64, 65, 512, 1024, 5000, 40_000)]
-        assert costs[0].lut == costs[0].bram36 == 0
-        assert [c.bram36 for c in costs] == sorted(c.bram36 for c in costs)
-        deep = [fifo(width, d) for d in (2, 3, 32, 33, 128)]
-        assert [c.lut for c in deep[1:]] == sorted(c.lut for c in deep[1:])
-    assert memory(36, 512).bram36 == 0.5
-    assert memory(72, 512).bram36 == 1
-    assert memory(36, 513).bram36 == 1
-
-
-@pytest.mark.parametrize(
-    ("width", "depth", "styles"),
-    [
-        (8, 1, ["distributed"]),
-        (64, 32, ["distributed"]),  # a shift register's worth
-        (8, 127, ["distributed"]),
-        (8, 128, ["distributed", "block"]),
-        (288, 64, ["distributed", "block"]),
-        (8, 8192, ["distributed", "block"]),
-        (8, 8193, ["block"]),
-    ],
-)
-def test_a_tiny_memory_is_never_in_blocks_and_a_huge_one_never_in_luts(
-    width: int, depth: int, styles: list[str]
-) -> None:
-    assert list(memory_styles(width, depth)) == styles
-
-
-def test_a_memory_costs_what_its_style_says() -> None:
-    block, luts = memory(8, 512, style="block"), memory(8, 512, style="distributed")
-    assert (block.bram36, luts.bram36) == (0.5, 0)
-    assert luts.lut == 64 > block.lut
-    assert memory(8, 512) == block
-    assert memory(8, 511) == memory(8, 511, style="distributed")
 
 
 @pytest.mark.parametrize("name", ["dense", "depthwise", "window"])
