@@ -167,7 +167,7 @@ def compile_command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="TOML: a table a layer, with pe, simd, lanes, dsp (0 to 4), bram, line_bram (0 or 1).",
+            help="TOML: a table a layer: pe, simd, lanes, dsp (0 to 4), bram, line_bram (0 or 1).",
         ),
     ] = None,
     lut: Annotated[
