@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
+from lepton_edge.backends.fpga.kernels.packing import MAX_CHAIN
 from tests.conftest import find_tool
-from tests.hwsim.kernel_samples import S8, SAMPLES, U8, matrix
+from tests.hwsim.kernel_samples import S8, SAMPLES, SHARED, U8, matrix
 from tests.hwsim.rtl import harness
 from tests.hwsim.rtl.leaves import leaf_of
 from tests.hwsim.rtl.test_leaves import USUAL, fifo_case
@@ -74,6 +75,20 @@ def dense(pe: int, simd: int, *, is_dsp: bool) -> MatrixVector:
 def test_matrix_vector_takes_a_dsp_block_a_product(pe: int, simd: int, tmp_path: Path) -> None:
     cells = cells_of(leaf_of(dense(pe, simd, is_dsp=True), "mvu"), tmp_path)
     assert cells["DSP48E1"] == pe * simd
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_rows_share_dsp_blocks_and_split_their_sums_for_nothing(name: str, tmp_path: Path) -> None:
+    """A block holds the product and the addition to its neighbour's sum, wide as that is."""
+    kernel = SHARED[name]
+    cells = cells_of(leaf_of(kernel, "mvu"), tmp_path)
+    assert cells["DSP48E1"] == kernel.pe * kernel.simd // kernel.fields
+    (tmp_path / "alone").mkdir()
+    alone = cells_of(leaf_of(replace(kernel, fields=1), "mvu"), tmp_path / "alone")
+    packing = kernel.packings[kernel.fields]
+    chains = packing.chains(kernel.simd)[0] - -(-kernel.simd // MAX_CHAIN)
+    more_sums = kernel.pe * (chains + (kernel.simd == 1)) * kernel.acc.bits
+    assert luts(cells) <= luts(alone) + more_sums
 
 
 def test_matrix_vector_in_luts_takes_no_dsp_block(tmp_path: Path) -> None:
