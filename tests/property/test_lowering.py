@@ -229,7 +229,7 @@ def test_few_random_networks_have_no_hardware() -> None:
             counts[""] += 1
 
     count()
-    assert counts[""] >= 0.9 * counts.total(), counts.most_common(5)
+    assert counts[""] >= 0.8 * counts.total(), counts.most_common(5)  # slices with a step have none
 
 
 @pytest.mark.needs("g++")

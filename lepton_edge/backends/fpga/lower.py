@@ -356,6 +356,8 @@ class _Lowering:
         stream, elem, _ = self._x(node)
         pixels, channels = self._map_shape(node)
         thresholds, sign = self._param(node, 1), self._param(node, 2)
+        if (sign < 0).any() and self._negate_rows(node, stream, sign):
+            elem, sign = self.elems[stream], np.ones(1, np.int64)
         if (sign < 0).any() or int(thresholds.max()) > elem.highest:
             # Room for the other sign, and for thresholds that are never reached.
             wider = Elem(elem.bits + (1 if elem.signed else 2))
@@ -363,6 +365,32 @@ class _Lowering:
         thresholds = thresholds.clip(elem.lowest, elem.highest)  # beyond: always, or never, reached
         kernel = Threshold(elem, self._acc(node), pixels, channels, 1, thresholds, op.lowest)
         self._set(node, self._actor(node, kernel, [stream]))
+
+    def _negate_rows(self, node: Node, stream: str, sign: Array) -> bool:
+        """Let the layer that writes ``stream`` sum with the signs that ``node`` wants.
+
+        Returns whether it could: a layer of weights that stay as narrow, read by ``node`` only.
+        """
+        if (
+            self.graph.only_consumer(node.inputs[0]) is not node
+            or list(self.streams.values()).count(stream) > 1
+        ):
+            return False
+        index = next(i for i, actor in enumerate(self.actors) if stream in actor.outputs)
+        kernel = self.actors[index].kernel
+        if not isinstance(kernel, MatrixVector | Depthwise):
+            return False
+        weights = kernel.weights * sign[:, np.newaxis]
+        if Elem.for_values(weights).bits > Elem.for_values(kernel.weights).bits:
+            return False
+        # The sums of the other sign, and their starts, may need a bit more.
+        bias = kernel.bias * sign
+        peak = np.abs(weights).sum(axis=1) * max(-kernel.x.lowest, kernel.x.highest) + np.abs(bias)
+        acc = kernel.acc if int(peak.max()) <= kernel.acc.highest else Elem(kernel.acc.bits + 1)
+        negated = replace(kernel, weights=weights, bias=bias, acc=acc)
+        self.actors[index] = replace(self.actors[index], kernel=negated)
+        self.elems[stream] = acc
+        return True
 
     def _scaled(
         self, node: Node, stream: str, elem: Elem, to: Elem, factors: Array, suffix: str

@@ -181,6 +181,67 @@ def test_negative_signs_of_unsigned_codes(net, check_in_csim) -> None:
     check_in_csim(n.graph(n.emit("t", quantized.Threshold(out, 0), x, table, sign)))
 
 
+SIGNS = QuantType.signs((0.5,))
+
+
+def sign_weights(net, name: str, *dims: int) -> str:
+    signs = 2 * net.rng.integers(0, 2, dims) - 1
+    return net.builder.constant(signs, QuantType(2, True, (1.0,)), name)
+
+
+def thresholds(net, name: str, x: str, channels: int, sign: int = 1) -> str:
+    table = net.builder.constant(net.rng.integers(-3, 4, (channels, 1)), Int(64), f"{name}/t")
+    signs = net.builder.constant(np.array([sign, 1] * (channels // 2)), Int(64), f"{name}/s")
+    return net.emit(name, quantized.Threshold(SIGNS, 0), x, table, signs)
+
+
+@needs_gxx
+def test_signs_meet_signs_in_one_bit(net, check_in_csim) -> None:
+    n = net()
+    x = n.input(5, 5, 3, quant=SIGNS)
+    x = n.emit("conv", linear.Conv((2, 2)), x, sign_weights(n, "w1", 4, 3, 3, 3))
+    x = n.emit("max", pool.MaxPool((2, 2)), thresholds(n, "q1", x, 4, -1))
+    x = n.emit("fc", linear.Dense(), n.flatten("flat", x), sign_weights(n, "w2", 6, 4))
+    flow = check_in_csim(n.graph(x))
+    assert "requantize" not in kinds(flow)
+    matrices = [a.kernel for a in flow.actors if a.kernel.kind == "matrix_vector"]
+    assert all(k.x_is_bipolar and k.weight_elem.bits == k.x.bits == 1 for k in matrices)
+    assert not any(k.folding["dsp"] for k in matrices)
+
+
+@needs_gxx
+def test_signs_become_numbers_for_layers_that_are_not_signs(net, check_in_csim) -> None:
+    n = net()
+    x = n.input(4, 4, 2, quant=SIGNS)
+    a = n.conv("conv", x, 2, 1)
+    b = n.emit("depthwise", linear.Conv(groups=2), x, sign_weights(n, "w", 2, 1, 1, 1))
+    c = n.emit("mean", pool.SumPool((2, 2), (2, 2), acc_bits=8), x)
+    d = n.emit("sum", quantized.ScaledAdd(QuantType(6, True, (0.5,)), 3, -2), x, x)
+    e = n.emit("product", quantized.Product(4), x, x)
+    flow = check_in_csim(n.graph(a, b, c, d, e))
+    assert kinds(flow).count("requantize") == 7
+
+
+@needs_gxx
+@pytest.mark.parametrize("readers", [1, 2])
+def test_a_layer_takes_the_signs_of_thresholds_that_alone_read_it(
+    net, check_in_csim, readers: int
+) -> None:
+    n = net()
+    acc = n.emit("fc", linear.Dense(), n.input(6), sign_weights(n, "w", 4, 6))
+    outputs = [thresholds(n, f"q{i}", acc, 4, -1) for i in range(readers)]
+    flow = check_in_csim(n.graph(*outputs))
+    assert kinds(flow).count("requantize") == (0 if readers == 1 else readers)
+
+
+def test_weights_that_have_no_negative_stay(net) -> None:
+    n = net()
+    x = n.input(2, quant=S8)
+    w = n.builder.constant(np.array([[-128, 1], [2, 3]]), QuantType(8, True, (1.0,)), "w")
+    flow = n.dataflow(thresholds(n, "q", n.emit("fc", linear.Dense(acc_bits=20), x, w), 2, -1))
+    assert kinds(flow).count("requantize") == 1
+
+
 @needs_gxx
 def test_indices_of_different_widths_are_joined(net, check_in_csim) -> None:
     """Arg max streams are as wide as their channels need, though the graph says i64."""
