@@ -66,6 +66,7 @@ NETWORKS = (
     "mlperf_ad_fcae_int8_qdq",
     "ort_mnist_conv_op8_fp32",
     "zoo_tfc_2w2a_qonnx",
+    "zoo_tfc_1w1a_qonnx",
     "tflm_sine_mlp_int8_qdq",
 )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
 from lepton_edge.backends.fpga.kernels.elementwise import Multiply, ScaledAdd
+from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
 from lepton_edge.backends.fpga.kernels.plumbing import Concat, Slice
 from lepton_edge.backends.fpga.kernels.pool import Pool
 from lepton_edge.backends.fpga.kernels.requantize import Lookup, Threshold
@@ -26,6 +27,7 @@ def rare_kernels() -> Iterator[Kernel]:
     """Yield kernels of all kinds that networks seldom have, in several sizes and foldings."""
     yield from _tables()
     yield from _over_channels()
+    yield from _narrow_products()
     for lanes in (1, 4, 8):
         yield from _others(lanes)
 
@@ -43,6 +45,21 @@ def _tables() -> Iterator[Kernel]:
             for rows in (1, channels):
                 table = _values(S8, rows, 1 << x.bits)
                 yield Lookup(x, S8, 4, channels, lanes, table, x.lowest)
+
+
+def _narrow_products() -> Iterator[Kernel]:
+    """Weights that are signs, and products of so few bits that tables hold them."""
+    sizes = ((1, 8), (4, 4), (2, 16), (8, 32), (1, 64), (16, 1))
+    for pe, simd in sizes:
+        signs = 2 * _values(Elem(1, False), 16, 64) - 1
+        bias, sums = np.zeros(16, np.int64), Elem(12)
+        folding = {"pe": pe, "simd": simd, "is_dsp": False, "style": "distributed"}
+        yield MatrixVector(Elem(1, False), sums, signs, bias, 4, x_is_bipolar=True, **folding)
+        for x in (Elem(2), U4):
+            yield MatrixVector(x, sums, signs, bias, 4, **folding)
+        for x, weight in ((Elem(2), Elem(2)), (Elem(2, False), Elem(4)), (Elem(3), Elem(3))):
+            weights = _values(weight, 16, 64)
+            yield MatrixVector(x, Elem(14), weights, bias, 4, **folding)
 
 
 def _over_channels() -> Iterator[Kernel]:
