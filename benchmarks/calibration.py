@@ -1,11 +1,11 @@
 """Fit the prices of the cost functions to what Yosys makes of kernels, and judge them by designs.
 
-    python -m benchmarks.calibration                   # fit, judge, print; nothing is changed
-    python -m benchmarks.calibration --write           # and put the prices where compile finds them
+    python -m benchmarks.calibration
 
-The fit sees single actors and FIFOs of many networks in random foldings. Judged are whole designs,
-planned for goals of all kinds; what the fit would see and a design has as well is taken from the
-fit. Netlists come from the cache where they are in it; without, it takes an hour or two.
+The fit sees single actors and FIFOs of many networks in random foldings. Its prices are written to
+where compile finds them. Judged are whole designs that are then planned, for goals of all kinds,
+but for those of their nodes that the fit saw. Netlists come from the cache where they are in it;
+without, it takes an hour or two.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
 from lepton_edge.backends.fpga.design import Design, Request, make_design
 from lepton_edge.backends.fpga.folding import Caps
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
-from lepton_edge.backends.fpga.kernels.costs import COSTS, Price
+from lepton_edge.backends.fpga.kernels.costs import COSTS, Price, costs
 from lepton_edge.backends.fpga.kernels.fifo import fifo, fifo_amounts
 from lepton_edge.backends.fpga.kernels.plumbing import Fork, WidthConverter
 from lepton_edge.backends.fpga.rtl_nodes import Node, Structure, structure_of
@@ -282,47 +282,61 @@ def worst_samples(
         yield f"{kind:16} {len(pairs):4} samples, LUTs off by {off:.1%}"
 
 
-def main() -> None:
-    """Fit, judge, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    rng = random.Random(1)
-    yosys = Synthesiser(given.jobs)
-    with tempfile.TemporaryDirectory() as scratch:
-        planned = dict(designs(Path(scratch)))
-    samples = sampled(list(planned.values()), rng)
-    nodes = {name: samples_of(design.dataflow) for name, design in planned.items()}
-    in_designs = {_identity(s) for found in nodes.values() for s in found}
-    register_files = [s for s in next(iter(nodes.values())) if s.kind == "registers"]
-    samples = [s for s in samples if _identity(s) not in in_designs] + register_files
+def fit(yosys: Synthesiser, planned: Sequence[Design], source: str) -> set[str]:
+    """Write prices fitted to samples, and return what the fit saw."""
+    samples = sampled(planned, random.Random(1))
+    samples += [s for s in samples_of(planned[0].dataflow) if s.kind == "registers"]
     found = yosys.resources(samples, f"synthesise {len(samples)} samples for the fit")
     prices = fitted(samples, found)
     print("\n".join(worst_samples(samples, found, prices)), end="\n\n")
+    document = {"source": source, "designs": 0, "error": {}, "prices": prices}
+    _write(document)
+    return {_identity(sample) for sample in samples}
+
+
+def judge(yosys: Synthesiser, planned: Mapping[str, Design], seen: set[str]) -> None:
+    """Compare estimates of designs with their synthesis, and note the errors beside the prices.
+
+    What the fit saw is left out.
+    """
+    nodes = {
+        name: [s for s in samples_of(design.dataflow) if _identity(s) not in seen]
+        for name, design in planned.items()
+    }
     errors: dict[str, list[float]] = {"lut": [], "ff": []}
     head = [f"{r} {what}" for r in ("LUT", "FF", "DSP", "BRAM36") for what in ("", "est.", "off")]
     print(f"| design | {' | '.join(head)} |\n|---|{'---|' * len(head)}")
     for name in sorted(nodes, key=lambda name: total([s.estimated for s in nodes[name]]).lut):
-        if name.endswith(UNJUDGED):
-            continue
-        design_nodes = nodes[name]
-        used = total(yosys.resources(design_nodes, name))
-        guess = total([priced(s, prices) for s in design_nodes])
+        used = total(yosys.resources(nodes[name], name))
+        guess = total([sample.estimated for sample in nodes[name]])
         for resource, off in errors.items():
             off.append(abs(getattr(guess, resource) / getattr(used, resource) - 1))
         print(judged(name, guess, used), flush=True)
-    summary = {r: (round(float(np.mean(o)), 4), round(max(o), 4)) for r, o in errors.items()}
-    count = len(errors["lut"])
-    print(f"\n{count} designs: {summary} (mean, worst)")
-    if given.write:
-        document = {
-            "source": f"Yosys {yosys.tool.version} {yosys.recipe.command}, {datetime.date.today()}",
-            "designs": count,
-            "error": summary,
-            "prices": prices,
+        document = json.loads(COSTS.read_text(encoding="utf-8"))
+        document["designs"] = len(errors["lut"])
+        document["error"] = {r: (round(float(np.mean(o)), 4), max(o)) for r, o in errors.items()}
+        _write(document)
+    print(f"\n{document['designs']} designs: {document['error']} (mean, worst)")
+
+
+def main() -> None:
+    """Fit, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    yosys = Synthesiser(given.jobs)
+    source = f"Yosys {yosys.tool.version} {yosys.recipe.command}, {datetime.date.today()}"
+    with tempfile.TemporaryDirectory() as scratch:
+        seen = fit(yosys, list(dict(designs(Path(scratch))).values()), source)
+        costs.cache_clear()
+        planned = {
+            name: design for name, design in designs(Path(scratch)) if not name.endswith(UNJUDGED)
         }
-        COSTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    judge(yosys, planned, seen)
+
+
+def _write(document: Mapping[str, object]) -> None:
+    COSTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def _identity(sample: Sample) -> str:
