@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks.networks import shared
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel, Module, Port
 from lepton_edge.backends.fpga.kernels.elementwise import Multiply, ScaledAdd
+from lepton_edge.backends.fpga.kernels.packing import WIDE_BITS
 from lepton_edge.backends.fpga.kernels.plumbing import Concat, Fork, Slice, WidthConverter
 from lepton_edge.backends.fpga.kernels.pool import Pool
 from lepton_edge.backends.fpga.kernels.requantize import Lookup
@@ -62,10 +63,14 @@ FLOOR, HALF_EVEN = Rounding.FLOOR, Rounding.HALF_EVEN
 def kernels() -> dict[str, Kernel]:
     """Return kernels of the sizes that networks have."""
     dense = samples.matrix(U8, S8, 16, 72, 4)
+    symmetric = samples.matrix(S8, S8, 32, 64, 4)
+    weights = np.clip(symmetric.weights, -127, 127)
+    symmetric = replace(symmetric, weights=weights, wide_bits=WIDE_BITS["DSP48E1"])
     wide = samples.depthwise(U8, S8, 16, 9, 16)
     return {
         "dense in DSP": replace(dense, pe=4, simd=9, is_dsp=True),
         "dense in DSP, 8x8": replace(samples.matrix(S8, S8, 32, 64, 4), pe=8, simd=8, is_dsp=True),
+        "dense, two a DSP": replace(symmetric, pe=8, simd=8, fields=2),
         "dense in LUTs": replace(dense, pe=2, simd=8, is_dsp=False),
         "dense int4": replace(samples.matrix(U4, S4, 16, 72, 4), pe=4, simd=9, is_dsp=False),
         "dense binary": replace(samples.matrix(U1, S2, 16, 72, 4), pe=4, simd=18, is_dsp=False),

@@ -247,6 +247,7 @@ module lepton_mvu #(
         .data   (bias)
     );
 
+    logic [PE*DOT_BITS-1:0] dots;
     logic [PE*OUT_BITS-1:0] result;
     logic                   is_result;
 
@@ -270,7 +271,7 @@ module lepton_mvu #(
                     .weights(weights[p*SIMD+:SIMD]),
                     .count  (count)
                 );
-                assign dot = {1'b0, count, 1'b0};
+                assign dots[p*DOT_BITS+:DOT_BITS] = {1'b0, count, 1'b0};
             end else if (W_SIGNS != 0) begin : g_negate
                 lepton_sign_dot #(
                     .SIMD    (SIMD),
@@ -281,7 +282,7 @@ module lepton_mvu #(
                     .enable (step),
                     .x      (line),
                     .weights(weights[p*SIMD+:SIMD]),
-                    .dot    (dot)
+                    .dot    (dots[p*DOT_BITS+:DOT_BITS])
                 );
             end else if (FIELDS == 1) begin : g_dot
                 lepton_dot #(
@@ -296,11 +297,9 @@ module lepton_mvu #(
                     .enable (step),
                     .line   (line),
                     .weights(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
-                    .dot    (dot)
+                    .dot    (dots[p*DOT_BITS+:DOT_BITS])
                 );
             end else if (p % FIELDS == 0) begin : g_packed
-                logic [FIELDS*DOT_BITS-1:0] dots;
-
                 lepton_packed_dot #(
                     .SIMD      (SIMD),
                     .X_BITS    (X_BITS),
@@ -314,13 +313,11 @@ module lepton_mvu #(
                     .enable (step),
                     .line   (line),
                     .weights(weights[p*SIMD*W_BITS+:FIELDS*SIMD*W_BITS]),
-                    .dots   (dots)
+                    .dots   (dots[p*DOT_BITS+:FIELDS*DOT_BITS])
                 );
-                assign dot = dots[DOT_BITS-1:0];
-            end else begin : g_shared
-                assign dot = g_row[p-p%FIELDS].g_packed.dots[p%FIELDS*DOT_BITS+:DOT_BITS];
             end
 
+            assign dot           = dots[p*DOT_BITS+:DOT_BITS];
             assign wide_dot      = OUT_BITS'(dot);
             assign is_unused_dot = &dot;  // its upper bits, where the sums are known to be small
 

@@ -35,7 +35,7 @@ module lepton_packed_dot #(
     localparam integer FACTOR_BITS = TOP + W_BITS;
     localparam integer M_BITS = FACTOR_BITS + X_BITS;
     localparam integer P_BITS = TOP + SUM_BITS;
-    localparam logic signed [P_BITS-1:0] HALVES = P_BITS'({(FIELDS - 1) {1'b1, {(FIELD_BITS - 1) {1'b0}}}});
+    localparam logic signed [M_BITS-1:0] HALVES = M_BITS'({(FIELDS - 1) {1'b1, {(FIELD_BITS - 1) {1'b0}}}});
 
     logic [CHAINS*P_BITS-1:0] packed_sums;
 
@@ -44,13 +44,16 @@ module lepton_packed_dot #(
         for (s = 0; s < SIMD; s = s + 1) begin : g_lane
             // In its chain, of which a shorter one starts later: as many cycles late.
             localparam integer PLACE = s % CHAIN + (s / CHAIN == CHAINS - 1 ? CHAINS * CHAIN - SIMD : 0);
+            // No bit more than the sum so far needs: Yosys 0.70 takes a register into the block, but for a
+            // repeated sign bit.
+            localparam integer PART_BITS = M_BITS + $clog2(s % CHAIN + 1);
             logic        [     X_BITS-1:0] x;
             logic        [  LANE_BITS-1:0] now;
             logic        [  LANE_BITS-1:0] w;
             logic signed [FACTOR_BITS-1:0] factor;
             (* use_dsp = "yes" *)
             logic signed [     M_BITS-1:0] product;
-            logic signed [     P_BITS-1:0] sum;
+            logic signed [  PART_BITS-1:0] sum;
 
             assign x = line[(PLACE*SIMD+s)*X_BITS+:X_BITS];
 
@@ -80,13 +83,15 @@ module lepton_packed_dot #(
             end
 
             if (s % CHAIN == 0) begin : g_first
-                always_ff @(posedge clk) if (enable) sum <= P_BITS'(product) + HALVES;
+                always_ff @(posedge clk) if (enable) sum <= product + HALVES;
             end else begin : g_next
-                always_ff @(posedge clk) if (enable) sum <= g_lane[s-1].sum + P_BITS'(product);
+                always_ff @(posedge clk) begin
+                    if (enable) sum <= PART_BITS'($signed(g_lane[s-1].sum)) + PART_BITS'(product);
+                end
             end
 
             if (PLACE == CHAIN - 1) begin : g_end
-                assign packed_sums[s/CHAIN*P_BITS+:P_BITS] = sum;
+                assign packed_sums[s/CHAIN*P_BITS+:P_BITS] = P_BITS'(sum);
             end
         end
 

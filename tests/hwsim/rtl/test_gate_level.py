@@ -20,7 +20,7 @@ from lepton_edge.backends.fpga.rtl_text import DSP_FACTORS, all_parameters, memo
 from lepton_edge.toolchain.ecp5 import absorb_registers
 from lepton_edge.toolchain.yosys import Recipe
 from tests.conftest import find_tool
-from tests.hwsim.kernel_samples import S8, SAMPLES, U8, inputs, matrix
+from tests.hwsim.kernel_samples import S8, SAMPLES, SHARED, U8, inputs, matrix
 from tests.hwsim.rtl import harness
 from tests.hwsim.rtl.leaves import leaf_of
 
@@ -82,6 +82,8 @@ KERNELS: dict[str, Kernel] = {
     # adder into the DSP block, but for the repeated sign bit, which comes a cycle late.
     "dense": replace(matrix(U8, S8, 6, 12, 3), pe=2, simd=4, is_dsp=True),
     "dense_in_luts": replace(matrix(S8, S8, 4, 6, 2), pe=2, simd=3, is_dsp=False),
+    "two_rows_a_dsp": SHARED["shared_s8_s8_2_4x11"],
+    "four_rows_a_dsp": SHARED["shared_u3_s2_4_4x14"],
     "requantize": next(k for n, k in SAMPLES.items() if n.startswith("requantize")),
 }
 
