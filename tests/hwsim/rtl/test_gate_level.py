@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lepton_edge.backends.fpga.kernels.base import Kernel
+from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
 from lepton_edge.backends.fpga.rtl_nodes import WRAPPER
 from lepton_edge.backends.fpga.rtl_text import DSP_FACTORS, all_parameters, memory_files
 from lepton_edge.toolchain.ecp5 import absorb_registers
 from lepton_edge.toolchain.yosys import Recipe
 from tests.conftest import find_tool
-from tests.hwsim.kernel_samples import S8, SAMPLES, SHARED, U8, inputs, matrix
+from tests.hwsim.kernel_samples import S2, S8, SAMPLES, SHARED, U1, U8, inputs, matrix, signs
 from tests.hwsim.rtl import harness
 from tests.hwsim.rtl.leaves import leaf_of
 
@@ -84,6 +84,9 @@ KERNELS: dict[str, Kernel] = {
     "dense_in_luts": replace(matrix(S8, S8, 4, 6, 2), pe=2, simd=3, is_dsp=False),
     "two_rows_a_dsp": SHARED["shared_s8_s8_2_4x11"],
     "four_rows_a_dsp": SHARED["shared_u3_s2_4_4x14"],
+    "dense_tables": replace(matrix(Elem(3), Elem(3), 4, 6, 2), pe=2, simd=3, is_dsp=False),
+    "dense_signs": replace(signs(U1, 4, 24, 2, bipolar=True), pe=2, simd=12),
+    "dense_negations": replace(signs(S2, 4, 10, 2, bipolar=False), pe=2, simd=5),
     "requantize": next(k for n, k in SAMPLES.items() if n.startswith("requantize")),
 }
 

@@ -14,7 +14,7 @@ import pytest
 from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
 from lepton_edge.backends.fpga.kernels.packing import MAX_CHAIN
 from tests.conftest import find_tool
-from tests.hwsim.kernel_samples import S8, SAMPLES, SHARED, U8, matrix
+from tests.hwsim.kernel_samples import S2, S8, SAMPLES, SHARED, U1, U8, matrix, signs
 from tests.hwsim.rtl import harness
 from tests.hwsim.rtl.leaves import leaf_of
 from tests.hwsim.rtl.test_leaves import USUAL, fifo_case
@@ -95,6 +95,22 @@ def test_matrix_vector_in_luts_takes_no_dsp_block(tmp_path: Path) -> None:
     cells = cells_of(leaf_of(dense(2, 8, is_dsp=False), "mvu"), tmp_path)
     assert "DSP48E1" not in cells
     assert luts(cells) < 100 * 2 * 8
+
+
+@pytest.mark.parametrize(
+    ("kernel", "most"),
+    [
+        (replace(signs(U1, 8, 72, 2, bipolar=True), pe=2, simd=36), 4),
+        (replace(signs(S2, 8, 72, 2, bipolar=False), pe=2, simd=36), 7),
+        (replace(matrix(S2, S2, 8, 72, 2), pe=2, simd=36, is_dsp=False), 14),
+    ],
+    ids=["signs", "negations", "tables"],
+)
+def test_narrow_products_take_few_luts(kernel: MatrixVector, most: float, tmp_path: Path) -> None:
+    """At most so many LUTs for a product, accumulators and control of a small layer and all."""
+    cells = cells_of(leaf_of(kernel, "mvu"), tmp_path)
+    assert not [cell for cell in cells if cell.startswith(("DSP", "LD")) or "LATCH" in cell]
+    assert luts(cells) <= most * kernel.pe * kernel.simd
 
 
 @pytest.mark.parametrize(

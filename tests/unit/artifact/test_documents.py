@@ -219,6 +219,16 @@ def test_what_json_cannot_hold_is_an_internal_error() -> None:
         dataclasses.replace(MANIFEST, options={"x": object()}).to_json()
 
 
+def test_a_manifest_says_that_codes_are_signs() -> None:
+    spec = TensorSpec.of("z", TensorType((1, 2), QuantType.signs((0.5,))))
+    assert spec.dtype == "uint8"
+    assert spec.quant == {
+        "scale": 0.5, "zero_point": 1, "bits": 1, "signed": False, "bipolar": True,
+    }  # fmt: skip
+    manifest = dataclasses.replace(MANIFEST, inputs=(spec,))
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
 def test_a_spec_describes_a_value_of_a_graph() -> None:
     per_tensor = QuantType(8, True, (0.5,), (3,))
     per_axis = QuantType(4, False, (0.5, 0.25), axis=3)
