@@ -1,6 +1,7 @@
 """Fit the prices of the cost functions to what Yosys makes of kernels, and judge them by designs.
 
-    python -m benchmarks.calibration
+    python -m benchmarks.calibration             # fit and judge
+    python -m benchmarks.calibration --judge     # judge the prices that there are
 
 The fit sees single actors and FIFOs of many networks in random foldings. Its prices are written to
 where compile finds them. Judged are whole designs that are then planned, for goals of all kinds,
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import json
 import random
 import sys
@@ -282,23 +284,23 @@ def worst_samples(
         yield f"{kind:16} {len(pairs):4} samples, LUTs off by {off:.1%}"
 
 
-def fit(yosys: Synthesiser, planned: Sequence[Design], source: str) -> set[str]:
-    """Write prices fitted to samples, and return what the fit saw."""
+def fit(yosys: Synthesiser, planned: Sequence[Design], source: str) -> None:
+    """Write prices fitted to samples, and what these are."""
     samples = sampled(planned, random.Random(1))
     samples += [s for s in samples_of(planned[0].dataflow) if s.kind == "registers"]
     found = yosys.resources(samples, f"synthesise {len(samples)} samples for the fit")
     prices = fitted(samples, found)
     print("\n".join(worst_samples(samples, found, prices)), end="\n\n")
-    document = {"source": source, "designs": 0, "error": {}, "prices": prices}
-    _write(document)
-    return {_identity(sample) for sample in samples}
+    seen = sorted({_identity(sample) for sample in samples})
+    _write({"source": source, "designs": 0, "error": {}, "prices": prices, "seen": seen})
 
 
-def judge(yosys: Synthesiser, planned: Mapping[str, Design], seen: set[str]) -> None:
+def judge(yosys: Synthesiser, planned: Mapping[str, Design]) -> None:
     """Compare estimates of designs with their synthesis, and note the errors beside the prices.
 
     What the fit saw is left out.
     """
+    seen = set(json.loads(COSTS.read_text(encoding="utf-8"))["seen"])
     nodes = {
         name: [s for s in samples_of(design.dataflow) if _identity(s) not in seen]
         for name, design in planned.items()
@@ -323,16 +325,16 @@ def main() -> None:
     """Fit, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--judge", action="store_true", help="judge the prices that there are")
     given = parser.parse_args()
     yosys = Synthesiser(given.jobs)
     source = f"Yosys {yosys.tool.version} {yosys.recipe.command}, {datetime.date.today()}"
     with tempfile.TemporaryDirectory() as scratch:
-        seen = fit(yosys, list(dict(designs(Path(scratch))).values()), source)
-        costs.cache_clear()
-        planned = {
-            name: design for name, design in designs(Path(scratch)) if not name.endswith(UNJUDGED)
-        }
-    judge(yosys, planned, seen)
+        if not given.judge:
+            fit(yosys, [design for _, design in designs(Path(scratch))], source)
+            costs.cache_clear()
+        found = designs(Path(scratch))
+        judge(yosys, {name: d for name, d in found if not name.endswith(UNJUDGED)})
 
 
 def _write(document: Mapping[str, object]) -> None:
@@ -340,8 +342,10 @@ def _write(document: Mapping[str, object]) -> None:
 
 
 def _identity(sample: Sample) -> str:
-    """Return what makes two samples the same."""
-    return repr((sample.kind, sorted(sample.node.parameters.items()), sorted(sample.files.items())))
+    """Return a hash of what makes two samples the same."""
+    parameters = sorted(sample.node.parameters.items())
+    text = repr((sample.kind, parameters, sorted(sample.files.items())))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 if __name__ == "__main__":
