@@ -302,7 +302,7 @@ module tiny (
     logic block_add_out__out_ready;
     lepton_fifo #(
         .BITS(12),
-        .DEPTH(6)
+        .DEPTH(7)
     ) u_block_add_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -407,7 +407,7 @@ module tiny (
     logic depthwise_q_out__out_ready;
     lepton_fifo #(
         .BITS(4),
-        .DEPTH(28)
+        .DEPTH(2)
     ) u_depthwise_q_out_fifo (
         .clk(clk),
         .rst(rst),
@@ -419,15 +419,36 @@ module tiny (
         .out_ready(depthwise_q_out__out_ready)
     );
 
-    // 2 words a frame, 1 x ap_int<20> each
-    logic [19:0] pool_out__in_data;
+    // 16 words a frame, 2 x ap_uint<4> each
+    logic [7:0] depthwise_q_out_x2__in_data;
+    logic depthwise_q_out_x2__in_valid;
+    logic depthwise_q_out_x2__in_ready;
+    logic [7:0] depthwise_q_out_x2__out_data;
+    logic depthwise_q_out_x2__out_valid;
+    logic depthwise_q_out_x2__out_ready;
+    lepton_fifo #(
+        .BITS(8),
+        .DEPTH(15)
+    ) u_depthwise_q_out_x2_fifo (
+        .clk(clk),
+        .rst(rst),
+        .in_data(depthwise_q_out_x2__in_data),
+        .in_valid(depthwise_q_out_x2__in_valid),
+        .in_ready(depthwise_q_out_x2__in_ready),
+        .out_data(depthwise_q_out_x2__out_data),
+        .out_valid(depthwise_q_out_x2__out_valid),
+        .out_ready(depthwise_q_out_x2__out_ready)
+    );
+
+    // 1 words a frame, 2 x ap_int<20> each
+    logic [39:0] pool_out__in_data;
     logic pool_out__in_valid;
     logic pool_out__in_ready;
-    logic [19:0] pool_out__out_data;
+    logic [39:0] pool_out__out_data;
     logic pool_out__out_valid;
     logic pool_out__out_ready;
     lepton_fifo #(
-        .BITS(20),
+        .BITS(40),
         .DEPTH(2)
     ) u_pool_out_fifo (
         .clk(clk),
@@ -440,15 +461,15 @@ module tiny (
         .out_ready(pool_out__out_ready)
     );
 
-    // 2 words a frame, 1 x ap_uint<2> each
-    logic [1:0] levels_out__in_data;
+    // 1 words a frame, 2 x ap_uint<2> each
+    logic [3:0] levels_out__in_data;
     logic levels_out__in_valid;
     logic levels_out__in_ready;
-    logic [1:0] levels_out__out_data;
+    logic [3:0] levels_out__out_data;
     logic levels_out__out_valid;
     logic levels_out__out_ready;
     lepton_fifo #(
-        .BITS(2),
+        .BITS(4),
         .DEPTH(2)
     ) u_levels_out_fifo (
         .clk(clk),
@@ -459,27 +480,6 @@ module tiny (
         .out_data(levels_out__out_data),
         .out_valid(levels_out__out_valid),
         .out_ready(levels_out__out_ready)
-    );
-
-    // 1 words a frame, 2 x ap_uint<2> each
-    logic [3:0] levels_out_x2__in_data;
-    logic levels_out_x2__in_valid;
-    logic levels_out_x2__in_ready;
-    logic [3:0] levels_out_x2__out_data;
-    logic levels_out_x2__out_valid;
-    logic levels_out_x2__out_ready;
-    lepton_fifo #(
-        .BITS(4),
-        .DEPTH(2)
-    ) u_levels_out_x2_fifo (
-        .clk(clk),
-        .rst(rst),
-        .in_data(levels_out_x2__in_data),
-        .in_valid(levels_out_x2__in_valid),
-        .in_ready(levels_out_x2__in_ready),
-        .out_data(levels_out_x2__out_data),
-        .out_valid(levels_out_x2__out_valid),
-        .out_ready(levels_out_x2__out_ready)
     );
 
     // 1 words a frame, 2 x ap_int<8> each
@@ -671,7 +671,7 @@ module tiny (
         .out_ready(block_conv_window_out__in_ready)
     );
 
-    // block/conv: 16 products of 2x18 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 1, bram 0; 288 cycles a frame
+    // block/conv: 16 products of 2x18 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 0, bram 0; 288 cycles a frame
     lepton_mvu #(
         .ROWS(2),
         .COLS(18),
@@ -681,7 +681,7 @@ module tiny (
         .X_SIGNED(0),
         .W_BITS(4),
         .OUT_BITS(20),
-        .USE_DSP("yes"),
+        .USE_DSP("no"),
         .ROM_STYLE("distributed"),
         .WEIGHTS_FILE("memory/block_conv_weights.mem"),
         .BIAS_FILE("memory/block_conv_bias.mem")
@@ -707,6 +707,7 @@ module tiny (
         .SUM_BITS(22),
         .SHIFT(5),
         .IS_HALF_EVEN(0),
+        .IS_UNIT(0),
         .LOWEST(64'sd0),
         .HIGHEST(64'sd15),
         .MULTIPLIER_FILE("memory/block_conv_q_multiplier.mem"),
@@ -746,6 +747,7 @@ module tiny (
         .B_SIGNED(0),
         .OUT_BITS(12),
         .LANES(1),
+        .SCALE_BITS(3),
         .SCALE_A(64'sd3),
         .SCALE_B(-64'sd2),
         .OFFSET(-64'sd3)
@@ -774,6 +776,7 @@ module tiny (
         .SUM_BITS(14),
         .SHIFT(3),
         .IS_HALF_EVEN(0),
+        .IS_UNIT(0),
         .LOWEST(64'sd0),
         .HIGHEST(64'sd15),
         .MULTIPLIER_FILE("memory/block_add_q_multiplier.mem"),
@@ -840,7 +843,7 @@ module tiny (
         .out_ready(depthwise_window_out__in_ready)
     );
 
-    // depthwise: depthwise sums of 9 taps for 2 channels at 16 pixels, 1 channels at once; pe 1, dsp 1, bram 0; 288 cycles a frame
+    // depthwise: depthwise sums of 9 taps for 2 channels at 16 pixels, 1 channels at once; pe 1, dsp 0, bram 0; 288 cycles a frame
     lepton_depthwise #(
         .CHANNELS(2),
         .PE(1),
@@ -849,7 +852,7 @@ module tiny (
         .X_SIGNED(0),
         .W_BITS(4),
         .OUT_BITS(20),
-        .USE_DSP("yes"),
+        .USE_DSP("no"),
         .ROM_STYLE("distributed"),
         .WEIGHTS_FILE("memory/depthwise_weights.mem"),
         .BIAS_FILE("memory/depthwise_bias.mem")
@@ -875,6 +878,7 @@ module tiny (
         .SUM_BITS(22),
         .SHIFT(5),
         .IS_HALF_EVEN(0),
+        .IS_UNIT(0),
         .LOWEST(64'sd0),
         .HIGHEST(64'sd15),
         .MULTIPLIER_FILE("memory/depthwise_q_multiplier.mem"),
@@ -890,12 +894,28 @@ module tiny (
         .out_ready(depthwise_q_out__in_ready)
     );
 
-    // pool: sum of 16 taps for 2 channels at 1 pixels; pe 1; 32 cycles a frame
+    // pool: words of 1 elements to words of 2; from 1, to 2; 32 cycles a frame
+    lepton_width #(
+        .X_BITS(4),
+        .IN_LANES(1),
+        .OUT_LANES(2)
+    ) u_pool_width (
+        .clk(clk),
+        .rst(rst),
+        .in_data(depthwise_q_out__out_data),
+        .in_valid(depthwise_q_out__out_valid),
+        .in_ready(depthwise_q_out__out_ready),
+        .out_data(depthwise_q_out_x2__in_data),
+        .out_valid(depthwise_q_out_x2__in_valid),
+        .out_ready(depthwise_q_out_x2__in_ready)
+    );
+
+    // pool: sum of 16 taps for 2 channels at 1 pixels; pe 2; 16 cycles a frame
     lepton_global_pool #(
         .X_BITS(4),
         .X_SIGNED(0),
         .OUT_BITS(20),
-        .PE(1),
+        .PE(2),
         .IS_MAX(0),
         .OFFSET(-64'sd48),
         .CHANNELS(2),
@@ -903,21 +923,21 @@ module tiny (
     ) u_pool (
         .clk(clk),
         .rst(rst),
-        .in_data(depthwise_q_out__out_data),
-        .in_valid(depthwise_q_out__out_valid),
-        .in_ready(depthwise_q_out__out_ready),
+        .in_data(depthwise_q_out_x2__out_data),
+        .in_valid(depthwise_q_out_x2__out_valid),
+        .in_ready(depthwise_q_out_x2__out_ready),
         .out_data(pool_out__in_data),
         .out_valid(pool_out__in_valid),
         .out_ready(pool_out__in_ready)
     );
 
-    // levels: 3 thresholds, 2 channels at 1 pixels; lanes 1; 2 cycles a frame
+    // levels: 3 thresholds, 2 channels at 1 pixels; lanes 2; 1 cycles a frame
     lepton_threshold #(
         .X_BITS(20),
         .X_SIGNED(1),
         .OUT_BITS(2),
         .CHANNELS(2),
-        .LANES(1),
+        .LANES(2),
         .LEVELS(3),
         .LOWEST(64'sd0),
         .ROM_FILE("memory/levels_thresholds.mem")
@@ -930,22 +950,6 @@ module tiny (
         .out_data(levels_out__in_data),
         .out_valid(levels_out__in_valid),
         .out_ready(levels_out__in_ready)
-    );
-
-    // lookup: words of 1 elements to words of 2; from 1, to 2; 2 cycles a frame
-    lepton_width #(
-        .X_BITS(2),
-        .IN_LANES(1),
-        .OUT_LANES(2)
-    ) u_lookup_width (
-        .clk(clk),
-        .rst(rst),
-        .in_data(levels_out__out_data),
-        .in_valid(levels_out__out_valid),
-        .in_ready(levels_out__out_ready),
-        .out_data(levels_out_x2__in_data),
-        .out_valid(levels_out_x2__in_valid),
-        .out_ready(levels_out_x2__in_ready)
     );
 
     // lookup: table of 4 codes, 2 channels at 1 pixels; lanes 2; 1 cycles a frame
@@ -961,15 +965,15 @@ module tiny (
     ) u_lookup (
         .clk(clk),
         .rst(rst),
-        .in_data(levels_out_x2__out_data),
-        .in_valid(levels_out_x2__out_valid),
-        .in_ready(levels_out_x2__out_ready),
+        .in_data(levels_out__out_data),
+        .in_valid(levels_out__out_valid),
+        .in_ready(levels_out__out_ready),
         .out_data(lookup_out__in_data),
         .out_valid(lookup_out__in_valid),
         .out_ready(lookup_out__in_ready)
     );
 
-    // fc: 1 products of 3x2 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 1, bram 0; 3 cycles a frame
+    // fc: 1 products of 3x2 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 0, bram 0; 3 cycles a frame
     lepton_mvu #(
         .ROWS(3),
         .COLS(2),
@@ -979,7 +983,7 @@ module tiny (
         .X_SIGNED(0),
         .W_BITS(4),
         .OUT_BITS(20),
-        .USE_DSP("yes"),
+        .USE_DSP("no"),
         .ROM_STYLE("distributed"),
         .WEIGHTS_FILE("memory/fc_weights.mem"),
         .BIAS_FILE("memory/fc_bias.mem")

@@ -58,7 +58,7 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
 #pragma HLS stream variable=image_in0_reader_fork_b_x1 depth=40
 #pragma HLS aggregate variable=image_in0_reader_fork_b_x1 compact=bit
     hls::stream<lepton::Vec<ap_int<12>, 1>> block_add_out("block_add_out");  // 32 words a frame
-#pragma HLS stream variable=block_add_out depth=6
+#pragma HLS stream variable=block_add_out depth=7
 #pragma HLS aggregate variable=block_add_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> block_add_q_out("block_add_q_out");  // 32 words a frame
 #pragma HLS stream variable=block_add_q_out depth=7
@@ -73,17 +73,17 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
 #pragma HLS stream variable=depthwise_out depth=2
 #pragma HLS aggregate variable=depthwise_out compact=bit
     hls::stream<lepton::Vec<ap_uint<4>, 1>> depthwise_q_out("depthwise_q_out");  // 32 words a frame
-#pragma HLS stream variable=depthwise_q_out depth=28
+#pragma HLS stream variable=depthwise_q_out depth=2
 #pragma HLS aggregate variable=depthwise_q_out compact=bit
-    hls::stream<lepton::Vec<ap_int<20>, 1>> pool_out("pool_out");  // 2 words a frame
+    hls::stream<lepton::Vec<ap_uint<4>, 2>> depthwise_q_out_x2("depthwise_q_out_x2");  // 16 words a frame
+#pragma HLS stream variable=depthwise_q_out_x2 depth=15
+#pragma HLS aggregate variable=depthwise_q_out_x2 compact=bit
+    hls::stream<lepton::Vec<ap_int<20>, 2>> pool_out("pool_out");  // 1 words a frame
 #pragma HLS stream variable=pool_out depth=2
 #pragma HLS aggregate variable=pool_out compact=bit
-    hls::stream<lepton::Vec<ap_uint<2>, 1>> levels_out("levels_out");  // 2 words a frame
+    hls::stream<lepton::Vec<ap_uint<2>, 2>> levels_out("levels_out");  // 1 words a frame
 #pragma HLS stream variable=levels_out depth=2
 #pragma HLS aggregate variable=levels_out compact=bit
-    hls::stream<lepton::Vec<ap_uint<2>, 2>> levels_out_x2("levels_out_x2");  // 1 words a frame
-#pragma HLS stream variable=levels_out_x2 depth=2
-#pragma HLS aggregate variable=levels_out_x2 compact=bit
     hls::stream<lepton::Vec<ap_int<8>, 2>> lookup_out("lookup_out");  // 1 words a frame
 #pragma HLS stream variable=lookup_out depth=2
 #pragma HLS aggregate variable=lookup_out compact=bit
@@ -106,7 +106,7 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
     lepton::pad<ap_uint<4>, 2, 2, 4, 4, 1, 1, 1, 1>(image_in0_reader_fork_a_x2, block_conv_pad_out, 3, frames);
     // block/conv: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 2, line_bram 0, taps 1; 144 cycles a frame
     lepton::sliding_window<ap_uint<4>, 2, 2, 6, 6, 3, 3, 1, 1, 1, 1, lepton::Storage::distributed>(block_conv_pad_out, block_conv_window_out, frames);
-    // block/conv: 16 products of 2x18 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 1, bram 0; 288 cycles a frame
+    // block/conv: 16 products of 2x18 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 0, bram 0; 288 cycles a frame
     layers::block_conv::run(block_conv_window_out, block_conv_out, frames);
     // block/conv_q: 20-bit sums to codes 0..15 by multiplier and shift 5, 2 channels at 16 pixels; lanes 1; 32 cycles a frame
     layers::block_conv_q::run(block_conv_out, block_conv_q_out, frames);
@@ -120,19 +120,19 @@ static void accelerator(hls::stream<ap_axiu<64, 0, 0, 0>>& image_in0,
     lepton::pad<ap_uint<4>, 1, 2, 4, 4, 1, 1, 1, 1>(block_add_q_out, depthwise_pad_out, 3, frames);
     // depthwise: 3x3 windows of 6x6x2, strides 1x1: 4x4 windows; lanes 1, line_bram 0; 288 cycles a frame
     lepton::sliding_window_channelwise<ap_uint<4>, 1, 2, 6, 6, 3, 3, 1, 1, 1, 1, lepton::Storage::distributed>(depthwise_pad_out, depthwise_window_out, frames);
-    // depthwise: depthwise sums of 9 taps for 2 channels at 16 pixels, 1 channels at once; pe 1, dsp 1, bram 0; 288 cycles a frame
+    // depthwise: depthwise sums of 9 taps for 2 channels at 16 pixels, 1 channels at once; pe 1, dsp 0, bram 0; 288 cycles a frame
     layers::depthwise::run(depthwise_window_out, depthwise_out, frames);
     // depthwise_q: 20-bit sums to codes 0..15 by multiplier and shift 5, 2 channels at 16 pixels; lanes 1; 32 cycles a frame
     layers::depthwise_q::run(depthwise_out, depthwise_q_out, frames);
-    // pool: sum of 16 taps for 2 channels at 1 pixels; pe 1; 32 cycles a frame
-    lepton::global_sum<ap_uint<4>, ap_int<20>, 2, 1, 16>(depthwise_q_out, pool_out, -48, frames);
-    // levels: 3 thresholds, 2 channels at 1 pixels; lanes 1; 2 cycles a frame
+    // pool: words of 1 elements to words of 2; from 1, to 2; 32 cycles a frame
+    lepton::convert_width<ap_uint<4>, 1, 2, 32>(depthwise_q_out, depthwise_q_out_x2, frames);
+    // pool: sum of 16 taps for 2 channels at 1 pixels; pe 2; 16 cycles a frame
+    lepton::global_sum<ap_uint<4>, ap_int<20>, 2, 2, 16>(depthwise_q_out_x2, pool_out, -48, frames);
+    // levels: 3 thresholds, 2 channels at 1 pixels; lanes 2; 1 cycles a frame
     layers::levels::run(pool_out, levels_out, frames);
-    // lookup: words of 1 elements to words of 2; from 1, to 2; 2 cycles a frame
-    lepton::convert_width<ap_uint<2>, 1, 2, 2>(levels_out, levels_out_x2, frames);
     // lookup: table of 4 codes, 2 channels at 1 pixels; lanes 2; 1 cycles a frame
-    layers::lookup::run(levels_out_x2, lookup_out, frames);
-    // fc: 1 products of 3x2 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 1, bram 0; 3 cycles a frame
+    layers::lookup::run(levels_out, lookup_out, frames);
+    // fc: 1 products of 3x2 weights with a vector, 1 rows x 2 columns at once; pe 1, simd 2, dsp 0, bram 0; 3 cycles a frame
     layers::fc::run(side_in1_reader_out, fc_out, frames);
     // best: index of the largest of 3 channels at 1 pixels; lanes 1; 3 cycles a frame
     lepton::argmax<ap_int<20>, ap_uint<2>, 3, 1, 1>(fc_out, best_out, frames);

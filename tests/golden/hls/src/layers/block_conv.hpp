@@ -1,6 +1,6 @@
 // Layer: block/conv
 // 16 products of 2x18 weights with a vector, 1 rows x 2 columns at once.
-// pe 1, simd 2, dsp 1, bram 0; 288 cycles a frame
+// pe 1, simd 2, dsp 0, bram 0; 288 cycles a frame
 #pragma once
 
 #include "lepton/mvu.hpp"
@@ -39,7 +39,7 @@ static const lepton::Vec<ap_int<20>, 1> bias[2] = {
 inline void run(hls::stream<lepton::Vec<ap_uint<4>, 2>>& in,
                 hls::stream<lepton::Vec<ap_int<20>, 1>>& out, unsigned frames) {
 #pragma HLS bind_storage variable=weights type=rom_1p impl=lutram
-    lepton::matrix_vector<ap_uint<4>, ap_int<4>, ap_int<20>, 2, 18, 1, 2, 16, true>(
+    lepton::matrix_vector<ap_uint<4>, ap_int<4>, ap_int<20>, 2, 18, 1, 2, 16, false>(
         in, out, weights, bias, frames);
 }
 

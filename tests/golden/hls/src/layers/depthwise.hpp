@@ -1,6 +1,6 @@
 // Layer: depthwise
 // depthwise sums of 9 taps for 2 channels at 16 pixels, 1 channels at once.
-// pe 1, dsp 1, bram 0; 288 cycles a frame
+// pe 1, dsp 0, bram 0; 288 cycles a frame
 #pragma once
 
 #include "lepton/depthwise.hpp"
@@ -39,7 +39,7 @@ static const lepton::Vec<ap_int<20>, 1> bias[2] = {
 inline void run(hls::stream<lepton::Vec<ap_uint<4>, 1>>& in,
                 hls::stream<lepton::Vec<ap_int<20>, 1>>& out, unsigned frames) {
 #pragma HLS bind_storage variable=weights type=rom_1p impl=lutram
-    lepton::depthwise<ap_uint<4>, ap_int<4>, ap_int<20>, 2, 1, 9, 16, true>(
+    lepton::depthwise<ap_uint<4>, ap_int<4>, ap_int<20>, 2, 1, 9, 16, false>(
         in, out, weights, bias, frames);
 }
 
