@@ -90,7 +90,7 @@ class Recipe:
             f"read_verilog -sv -defer {DEFINES.get(self.family, '')}{' '.join(sources)}\n"
             f"{self.command} -top {top}\n"
             # Memories of constants are mapped on their own (hls/rtl/lepton_rom_words.sv).
-            "setattr -mod -unset keep_hierarchy */*\n"
+            "setattr -mod -unset keep_hierarchy *\n"
             f"flatten; opt_clean; hierarchy -top {top}\n"
             "check -assert\n"
             "delete t:$scopeinfo\n"

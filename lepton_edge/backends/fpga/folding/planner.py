@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lepton_edge.backends.boards import Resources
 from lepton_edge.backends.fpga.dataflow import Dataflow
@@ -97,19 +97,42 @@ class Planner:
 
     def _settled(self, cycles: int) -> Plan | None:
         best: Plan | None = None
+        last: Plan | None = None
         seen: set[tuple[int, ...]] = set()
         for _ in range(ROUNDS):
             before = self.waiting
             plan = self.choice(cycles)
             if plan is None:
                 break
+            last = plan
             if self.is_within(plan) and (best is None or plan.price <= best.price):
                 best = plan
             is_settled = plan.gap <= EXACT.gap or self.waiting == before
             if plan.options in seen or (best is plan and is_settled):
                 break
             seen.add(plan.options)
-        return best
+        return best or (self._in_less(cycles, last) if last else None)
+
+    def _in_less(self, cycles: int, beyond: Plan) -> Plan | None:
+        """Return a plan chosen for less than the budget, so that its FIFOs have room; None without.
+
+        Args:
+            cycles: most cycles a frame.
+            beyond: a plan that was chosen for the budget, and needs more with its FIFOs.
+        """
+        limits, plan = self.budget.as_dict(), beyond
+        for _ in range(ROUNDS):
+            for name, excess in plan.dataflow.resources.excess(self.budget).items():
+                limits[name] = max(0, limits[name] - excess)
+            smaller = Planner(self.space, Resources(**limits), self.waiting)  # type: ignore[arg-type]
+            found = smaller.choice(cycles)
+            if found is None:
+                return None
+            plan = replace(found, bound=beyond.bound)
+            if self.is_within(plan):
+                price = price_of(plan.dataflow.resources, self.budget)
+                return replace(plan, price=price)
+        return None
 
     def fastest(self) -> Plan | None:
         """Return the cheapest of the plans with the fewest cycles a frame; None if none fits."""
