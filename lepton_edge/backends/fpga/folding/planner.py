@@ -136,9 +136,11 @@ class Planner:
 
     def fastest(self) -> Plan | None:
         """Return the cheapest of the plans with the fewest cycles a frame; None if none fits."""
-        rates = self.space.cycle_counts
+        rates, waiting = self.space.cycle_counts, self.waiting
         first = 0
         while first < len(rates):
+            # What FIFOs of plans held that do not fit excludes no slower plan.
+            self.waiting = waiting
             first = bisect.bisect_left(
                 range(len(rates)), True, lo=first, key=lambda k: self.may_fit(rates[k])
             )
