@@ -305,18 +305,21 @@ def judge(yosys: Synthesiser, planned: Mapping[str, Design]) -> None:
         name: [s for s in samples_of(design.dataflow) if _identity(s) not in seen]
         for name, design in planned.items()
     }
-    errors: dict[str, list[float]] = {"lut": [], "ff": []}
+    errors: dict[str, list[float]] = {name: [] for name in ("lut", "ff", "dsp", "bram36")}
     head = [f"{r} {what}" for r in ("LUT", "FF", "DSP", "BRAM36") for what in ("", "est.", "off")]
     print(f"| design | {' | '.join(head)} |\n|---|{'---|' * len(head)}")
     for name in sorted(nodes, key=lambda name: total([s.estimated for s in nodes[name]]).lut):
         used = total(yosys.resources(nodes[name], name))
         guess = total([sample.estimated for sample in nodes[name]])
         for resource, off in errors.items():
-            off.append(abs(getattr(guess, resource) / getattr(used, resource) - 1))
+            truth = getattr(used, resource)
+            off.append(abs(getattr(guess, resource) - truth) / max(truth, 1))
         print(judged(name, guess, used), flush=True)
         document = json.loads(COSTS.read_text(encoding="utf-8"))
         document["designs"] = len(errors["lut"])
-        document["error"] = {r: (round(float(np.mean(o)), 4), max(o)) for r, o in errors.items()}
+        document["error"] = {
+            r: (round(float(np.mean(o)), 4), round(max(o), 4)) for r, o in errors.items()
+        }
         _write(document)
     print(f"\n{document['designs']} designs: {document['error']} (mean, worst)")
 

@@ -29,8 +29,8 @@ class Costs:
         source: the tool, and when.
         prices: by kind of kernel and name of an amount.
         designs: how many whole designs the estimates were compared with.
-        error: for ``lut`` and ``ff``: mean and largest error of these designs, as parts of what
-            synthesis found.
+        error: by resource: mean and largest error of these designs, as parts of what synthesis
+            found.
     """
 
     source: str
@@ -39,13 +39,13 @@ class Costs:
     error: Mapping[str, tuple[float, float]]
 
     def known_error(self, resource: str) -> str:
-        """Return what a report says of the error of an estimated resource; empty for others."""
-        if resource in ("dsp", "bram36", "uram"):
-            return f"as counted by synthesis of {self.designs} designs"
+        """Return what a report says of the error of an estimated resource; empty where none is."""
         if resource not in self.error:
             return ""
         mean, worst = self.error[resource]
-        return f"{mean:.0%} on average, {worst:.0%} at most, of {self.designs} designs"
+        if worst == 0:
+            return f"exact in {self.designs} designs"
+        return f"{mean:.1%} on average, {worst:.1%} at most, of {self.designs} designs"
 
 
 @lru_cache(maxsize=1)

@@ -146,9 +146,11 @@ def test_the_known_error_is_that_of_enough_designs() -> None:
     mean, worst = costs().error["lut"]
     assert 0 < mean < worst
     assert costs().known_error("lut") == (
-        f"{mean:.0%} on average, {worst:.0%} at most, of {document['designs']} designs"
+        f"{mean:.1%} on average, {worst:.1%} at most, of {document['designs']} designs"
     )
     assert costs().known_error("latency_us") == ""
+    exact = replace(costs(), designs=21, error={"dsp": (0.0, 0.0)})
+    assert exact.known_error("dsp") == "exact in 21 designs"
 
 
 def test_memories_grow_with_what_they_hold() -> None:
