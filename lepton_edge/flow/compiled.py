@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lepton_edge.artifact.arrays import load_arrays
@@ -119,7 +120,8 @@ class Artifact:
         Raises:
             LeptonError: what went wrong; the report is as it was.
         """
-        built = build_artifact(self._stored, options or BuildOptions(), progress or Silent())
+        stored = replace(self._stored, report=self._report)  # what verify found is in it
+        built = build_artifact(stored, options or BuildOptions(), progress or Silent())
         self._report = built.report
         return built
 
