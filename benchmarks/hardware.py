@@ -50,7 +50,7 @@ TARGETS = {
     "ort_mnist_conv_op8_fp32": Target(20_000, 60_000, ""),
     "digits": Target(0, 0, ""),
 }
-"""Sources: MLPerf Tiny results v0.7 (hls4ml, PYNQ-Z2) and v1.0 (GAP9)."""
+"""Source of the others: MLPerf Tiny results v0.7 and v1.0 (hls4ml on a PYNQ-Z2; GAP9)."""
 
 RESOURCES = ("lut", "ff", "dsp", "bram36")
 
