@@ -52,6 +52,9 @@ from lepton_edge.toolchain.yosys import Recipe, synthesise
 
 FAMILY = "xc7"
 
+SEEN = Path(__file__).parent / "calibration_seen.json"
+"""Hashes of what the fit saw, by which `--judge` leaves it out."""
+
 SAMPLES = {"matrix_vector": 90, "requantize": 40, "sliding_window": 40, "depthwise": 30}
 """How many actors of a kind the fit sees; 15 of the others."""
 
@@ -292,7 +295,8 @@ def fit(yosys: Synthesiser, planned: Sequence[Design], source: str) -> None:
     prices = fitted(samples, found)
     print("\n".join(worst_samples(samples, found, prices)), end="\n\n")
     seen = sorted({_identity(sample) for sample in samples})
-    _write({"source": source, "designs": 0, "error": {}, "prices": prices, "seen": seen})
+    SEEN.write_text(json.dumps(seen) + "\n", encoding="utf-8")
+    _write({"source": source, "designs": 0, "error": {}, "prices": prices})
 
 
 def judge(yosys: Synthesiser, planned: Mapping[str, Design]) -> None:
@@ -300,7 +304,7 @@ def judge(yosys: Synthesiser, planned: Mapping[str, Design]) -> None:
 
     What the fit saw is left out.
     """
-    seen = set(json.loads(COSTS.read_text(encoding="utf-8"))["seen"])
+    seen = set(json.loads(SEEN.read_text(encoding="utf-8")))
     nodes = {
         name: [s for s in samples_of(design.dataflow) if _identity(s) not in seen]
         for name, design in planned.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -70,6 +71,13 @@ class Resources:
         """Return, for each resource that goes beyond the budget, by how much it does."""
         has = budget.as_dict()
         return {name: need - has[name] for name, need in self.as_dict().items() if need > has[name]}
+
+    def less(self, amounts: Mapping[str, float]) -> Resources:
+        """Return what is left without some amounts, by resource; never below nothing."""
+        left: dict[str, Any] = {
+            name: max(0, has - amounts.get(name, 0)) for name, has in self.as_dict().items()
+        }
+        return Resources(**left)
 
     def utilisation(self, budget: Resources) -> dict[str, float]:
         """Return the fraction of the budget used, by resource.

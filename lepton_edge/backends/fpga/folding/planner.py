@@ -120,12 +120,10 @@ class Planner:
             cycles: most cycles a frame.
             beyond: a plan that was chosen for the budget, and needs more with its FIFOs.
         """
-        limits, plan = self.budget.as_dict(), beyond
+        budget, plan = self.budget, beyond
         for _ in range(ROUNDS):
-            for name, excess in plan.dataflow.resources.excess(self.budget).items():
-                limits[name] = max(0, limits[name] - excess)
-            smaller = Planner(self.space, Resources(**limits), self.waiting)  # type: ignore[arg-type]
-            found = smaller.choice(cycles)
+            budget = budget.less(plan.dataflow.resources.excess(self.budget))
+            found = Planner(self.space, budget, self.waiting).choice(cycles)
             if found is None:
                 return None
             plan = replace(found, bound=beyond.bound)
