@@ -13,8 +13,9 @@ from itertools import product
 import numpy as np
 
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
+from lepton_edge.backends.fpga.kernels.depthwise import Depthwise
 from lepton_edge.backends.fpga.kernels.elementwise import Multiply, ScaledAdd
-from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
+from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
 from lepton_edge.backends.fpga.kernels.plumbing import (
     AxisEnd,
     Concat,

@@ -23,7 +23,8 @@ from lepton_edge.backends.fpga.hls_cpp import (
 from lepton_edge.backends.fpga.hls_depths import hls_depths
 from lepton_edge.backends.fpga.hls_sim_text import bridge_source, testbench_source
 from lepton_edge.backends.fpga.kernels.base import Port, Table
-from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
+from lepton_edge.backends.fpga.kernels.depthwise import Depthwise
+from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
 from lepton_edge.backends.fpga.kernels.requantize import Lookup, Threshold
 from lepton_edge.data import data_dir
 from lepton_edge.ir.types import Array

@@ -10,15 +10,12 @@ import numpy as np
 
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
+from lepton_edge.backends.fpga.kernels.depthwise import Depthwise
 from lepton_edge.backends.fpga.kernels.elementwise import Multiply, ScaledAdd
-from lepton_edge.backends.fpga.kernels.matrix_vector import (
-    Depthwise,
-    MatrixVector,
-    are_signs,
-    bias_without_zero_point,
-)
+from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd, Concat, Fork, Slice
 from lepton_edge.backends.fpga.kernels.pool import Pool
+from lepton_edge.backends.fpga.kernels.products import are_signs, bias_without_zero_point
 from lepton_edge.backends.fpga.kernels.requantize import Lookup, Requantize, Threshold
 from lepton_edge.backends.fpga.kernels.select import ArgMax, Softmax
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow, Stretch

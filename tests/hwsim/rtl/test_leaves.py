@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel, Port
-from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
+from lepton_edge.backends.fpga.kernels.depthwise import Depthwise
+from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
 from lepton_edge.backends.fpga.kernels.plumbing import AxisEnd
 from lepton_edge.backends.fpga.kernels.window import Padding, SlidingWindow
 from lepton_edge.ir.types import Array

@@ -14,7 +14,6 @@ from lepton_edge.backends.fpga.kernels.base import (
     Call,
     Elem,
     Kernel,
-    Memory,
     Module,
     Port,
     Table,
@@ -22,7 +21,6 @@ from lepton_edge.backends.fpga.kernels.base import (
     divisors,
     flat,
     grouped,
-    typed,
 )
 from lepton_edge.backends.fpga.kernels.costs import counter_bits, tree_bits
 from lepton_edge.backends.fpga.kernels.memories import (
@@ -39,55 +37,23 @@ from lepton_edge.backends.fpga.kernels.packing import (
     borrowed,
     packings,
 )
+from lepton_edge.backends.fpga.kernels.products import (
+    LUT_INPUTS,
+    are_signs,
+    arithmetics,
+    count_latency,
+    cpp_bool,
+    dot_latency,
+    lut_multiplier_bits,
+    multiplier_rows,
+    negations_latency,
+    product_parameters,
+    weight_memories,
+)
 from lepton_edge.backends.fpga.kernels.steps import Steps
 from lepton_edge.errors import RangeError
 from lepton_edge.ir.ops.linear import exact_matmul
 from lepton_edge.ir.types import Array, bits_for_range
-
-LUT_INPUTS = 6
-"""Inputs of a look-up table: factors of as many bits together are multiplied by tables."""
-
-LEAST_DSP_BITS = 9
-"""Bits of a product from which synthesis puts it into a DSP block (Yosys 0.70, mul2dsp)."""
-
-
-def arithmetics(x: Elem, weight: Elem) -> tuple[bool, ...]:
-    """Return how a product may be computed: in DSP blocks (True), in LUTs (False)."""
-    return (True, False) if x.bits + weight.bits >= LEAST_DSP_BITS else (False,)
-
-
-def multiplier_rows(x: Elem, weight: Elem) -> int:
-    """Return the Booth rows of a multiplier in LUTs, a cycle each (lepton_multiplier.sv)."""
-    bits = x.bits + (not x.signed)
-    return 1 if bits + weight.bits <= LUT_INPUTS else -(-min(bits, weight.bits) // 2)
-
-
-def lut_multiplier_bits(x: Elem, weight: Elem) -> int:
-    """Return the adder bits of a multiplier in LUTs: two more than the wider factor a row."""
-    wide = max(x.bits + (not x.signed), weight.bits)
-    return (wide + 2) * multiplier_rows(x, weight)
-
-
-def dot_latency(x: Elem, weight: Elem, simd: int, is_dsp: bool) -> int:
-    """Return the pipeline stages of a dot product (hls/rtl/lepton_dot.sv)."""
-    chain = min(simd, MAX_CHAIN) if is_dsp else 1
-    first = (1 if chain == 1 else chain + 1) if is_dsp else multiplier_rows(x, weight)
-    return first + (-(-simd // chain) - 1).bit_length()
-
-
-def count_latency(simd: int) -> int:
-    """Return the pipeline stages of a count of equal signs (hls/rtl/lepton_xnor_dot.sv)."""
-    return 1 + (simd > 3) + (-(-simd // 9) - 1).bit_length()
-
-
-def negations_latency(simd: int) -> int:
-    """Return the pipeline stages of a sum of negations (hls/rtl/lepton_sign_dot.sv)."""
-    return max(1, (simd - 1).bit_length())
-
-
-def are_signs(weights: Array) -> bool:
-    """Whether all weights are -1 or +1, which take a bit each and no multiplier."""
-    return weights.size > 0 and bool((np.abs(weights) == 1).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -370,7 +336,7 @@ class MatrixVector(Kernel):
         """See Kernel."""
         types = (self.x.c_type, self.stored_elem.c_type, self.acc.c_type)
         geometry = (self.rows, self.columns, self.pe, self.simd, self.vectors)
-        products: tuple[str | int, ...] = (_cpp_bool(self.is_dsp),)
+        products: tuple[str | int, ...] = (cpp_bool(self.is_dsp),)
         if self.has_signs:
             products = ("false", "lepton::EqualSigns" if self.x_is_bipolar else "lepton::Negation")
         elif self.packing:
@@ -380,13 +346,17 @@ class MatrixVector(Kernel):
     @property
     def module(self) -> Module:
         """See Kernel."""
+        tables = self.tables
+        types = product_parameters(self.x, tables, self.is_dsp, self.style)
         shape = {"ROWS": self.rows, "COLS": self.columns, "PE": self.pe, "SIMD": self.simd}
         products: dict[str, int] = self._packed
         if self.has_signs:
             products = {"W_SIGNS": 1, "X_BIPOLAR": int(self.x_is_bipolar)}
         elif not self.is_dsp and self.product_bits < self.x.bits + self.weight_elem.bits:
             products = {"PRODUCT_BITS": self.product_bits}
-        return Module("lepton_mvu", {**shape, **_types(self), **products}, memories=_memories(self))
+        return Module(
+            "lepton_mvu", {**shape, **types, **products}, memories=weight_memories(tables)
+        )
 
     @property
     def _packed(self) -> dict[str, int]:
@@ -403,184 +373,3 @@ class MatrixVector(Kernel):
             f"{self.vectors} products of {self.rows}x{self.columns} weights with a vector, "
             f"{self.pe} rows x {self.simd} columns at once"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Depthwise(Kernel):
-    """A weighted sum over the taps of each channel's own window.
-
-    Args:
-        x: input elements, in channelwise window order.
-        acc: accumulator elements.
-        weights: int64 [channels, taps].
-        bias: int64 [channels].
-        pixels: windows a frame.
-        pe: channels computed at once; divides the channels.
-        is_dsp: multiply in DSP blocks, else in LUTs.
-        style: where the weights are kept.
-    """
-
-    kind: ClassVar[str] = "depthwise"
-    x: Elem
-    acc: Elem
-    weights: Array
-    bias: Array
-    pixels: int
-    pe: int = 1
-    is_dsp: bool = True
-    style: MemoryStyle = "auto"
-
-    @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return int(self.weights.shape[0])
-
-    @property
-    def taps(self) -> int:
-        """Window positions."""
-        return int(self.weights.shape[1])
-
-    @cached_property
-    def weight_elem(self) -> Elem:
-        """The type of a weight."""
-        return Elem.for_values(self.weights)
-
-    @property
-    def inputs(self) -> tuple[Port, ...]:
-        """See Kernel."""
-        return (Port(self.x, self.pixels * self.channels * self.taps, self.pe),)
-
-    @property
-    def outputs(self) -> tuple[Port, ...]:
-        """See Kernel."""
-        return (Port(self.acc, self.pixels * self.channels, self.pe),)
-
-    @property
-    def folding(self) -> dict[str, int]:
-        """See Kernel."""
-        return {"pe": self.pe, "dsp": int(self.is_dsp), "bram": int(self.style == "block")}
-
-    def foldings(self) -> Iterator[Kernel]:
-        """See Kernel."""
-        for pe in divisors(self.channels):
-            words = self.channels // pe * self.taps
-            for style in memory_styles(pe * self.weight_elem.bits, words):
-                for is_dsp in arithmetics(self.x, self.weight_elem):
-                    yield replace(self, pe=pe, is_dsp=is_dsp, style=style)
-
-    @property
-    def latency(self) -> int:
-        """See Kernel."""
-        rows = 1 if self.is_dsp else multiplier_rows(self.x, self.weight_elem)
-        return (5 if self.taps == 1 else 6) + rows - 1
-
-    @property
-    def steps(self) -> Steps:
-        """See Kernel."""
-        words = self.inputs[0].words
-        return Steps.of(words, np.arange(words), np.arange(self.taps, words + 1, self.taps) - 1)
-
-    @property
-    def uses_dsp(self) -> bool:
-        """Whether synthesis puts the products into DSP blocks."""
-        return self.is_dsp and arithmetics(self.x, self.weight_elem)[0]
-
-    @property
-    def amounts(self) -> Mapping[str, float]:
-        """See Kernel."""
-        x, weight, pe = self.x, self.weight_elem, self.pe
-        groups, sums = self.channels // pe, pe * self.acc.bits
-        words = groups * self.taps
-        in_luts = not is_in_blocks(pe * weight.bits, words, self.style)
-        amounts: dict[str, float] = {
-            "one": 1,
-            "counters": counter_bits(groups, groups, self.taps, words),
-            "weights": rom_luts(pe * weight.bits, words, self.style),
-            "weight registers": pe * weight.bits if in_luts else 0,
-            "biases": rom_luts(sums, groups),
-            "bias registers": sums if groups > 1 else 0,
-            "inputs": pe * x.bits,
-            "sums": sums,
-        }
-        if self.uses_dsp:
-            return amounts
-        rows = multiplier_rows(x, weight)
-        return {
-            **amounts,
-            "multipliers": pe * lut_multiplier_bits(x, weight),
-            "first rows": pe,
-            "digits": pe * rows * (rows - 1),
-            "input line": (rows - 1) * pe * x.bits,
-            "LUT accumulators": sums,
-        }
-
-    @property
-    def hard_blocks(self) -> Resources:
-        """See Kernel."""
-        groups = self.channels // self.pe
-        found = Resources(dsp=self.pe if self.uses_dsp else 0)
-        found += block_ram(self.pe * self.weight_elem.bits, groups * self.taps, self.style)
-        return found + block_ram(self.pe * self.acc.bits, groups)
-
-    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
-        """See Kernel."""
-        groups = self.channels // self.pe
-        x = as_frames(arrays[0], self.pixels, groups, self.taps, self.pe)
-        weights = self.weights.reshape(groups, self.pe, self.taps).transpose(0, 2, 1)
-        sums = (x * weights).sum(axis=3).reshape(len(x), self.pixels, self.channels)
-        return (flat(sums + self.bias),)
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """See Kernel."""
-        groups = self.channels // self.pe
-        words = self.weights.reshape(groups, self.pe, self.taps).transpose(0, 2, 1)
-        comment = f"{self.channels} channels of {self.taps} taps"
-        return (
-            Table("weights", self.weight_elem, words.reshape(-1, self.pe), comment),
-            Table("bias", self.acc, grouped(self.bias, self.pe), f"start of {self.channels} sums"),
-        )
-
-    @property
-    def call(self) -> Call:
-        """See Kernel."""
-        types = (self.x.c_type, self.weight_elem.c_type, self.acc.c_type)
-        geometry = (self.channels, self.pe, self.taps, self.pixels)
-        return Call("depthwise.hpp", "depthwise", (*types, *geometry, _cpp_bool(self.is_dsp)))
-
-    @property
-    def module(self) -> Module:
-        """See Kernel."""
-        shape = {"CHANNELS": self.channels, "PE": self.pe, "TAPS": self.taps}
-        return Module("lepton_depthwise", {**shape, **_types(self)}, memories=_memories(self))
-
-    @property
-    def summary(self) -> str:
-        """See Kernel."""
-        return (
-            f"depthwise sums of {self.taps} taps for {self.channels} channels at {self.pixels} "
-            f"pixels, {self.pe} channels at once"
-        )
-
-
-def _types(kernel: MatrixVector | Depthwise) -> dict[str, int | str]:
-    """Return the parameters of types, arithmetic and memory that both modules have."""
-    weights, _ = kernel.tables
-    bits = {"W_BITS": weights.elem.bits, "OUT_BITS": kernel.acc.bits}
-    styles = {"USE_DSP": "yes" if kernel.is_dsp else "no", "ROM_STYLE": kernel.style}
-    return {**typed("X", kernel.x), **bits, **styles}
-
-
-def _memories(kernel: MatrixVector | Depthwise) -> tuple[Memory, ...]:
-    weights, bias = kernel.tables
-    return Memory.of("WEIGHTS_FILE", weights), Memory.of("BIAS_FILE", bias)
-
-
-def _cpp_bool(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def bias_without_zero_point(weights: Array, bias: Array | None, zero_point: int) -> Array:
-    """Return the bias that lets a layer sum raw codes: ``bias - zero_point * sum(weights)``."""
-    start = np.zeros(len(weights), np.int64) if bias is None else bias
-    return np.asarray(start - zero_point * weights.reshape(len(weights), -1).sum(axis=1))

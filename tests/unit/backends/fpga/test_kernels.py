@@ -13,8 +13,9 @@ import pytest
 
 from lepton_edge.backends.fpga import kernels
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
+from lepton_edge.backends.fpga.kernels.depthwise import Depthwise
 from lepton_edge.backends.fpga.kernels.elementwise import Join
-from lepton_edge.backends.fpga.kernels.matrix_vector import Depthwise, MatrixVector
+from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
 from lepton_edge.backends.fpga.kernels.plumbing import Concat, Fork, Slice, Stream, WidthConverter
 from lepton_edge.backends.fpga.kernels.pool import Pool
 from lepton_edge.backends.fpga.kernels.requantize import Threshold
