@@ -91,11 +91,14 @@ module lepton_dot #(
         end else begin : g_dsp
             for (s = 0; s < SIMD; s = s + 1) begin : g_lane
                 localparam integer PLACE = s % CHAIN;  // in its chain: as many cycles late
+                // No bit more than the sum so far needs: Yosys 0.70 takes registers into the block, but for a
+                // repeated sign bit, which then comes a cycle late.
+                localparam integer PART_BITS = P_BITS + $clog2(PLACE + 1);
                 logic        [       X_BITS-1:0] x;
                 logic        [       W_BITS-1:0] w;
                 (* use_dsp = "yes" *)
                 logic signed [       P_BITS-1:0] product;
-                logic signed [     SUM_BITS-1:0] sum;
+                logic signed [    PART_BITS-1:0] sum;
 
                 assign x = line[(PLACE*SIMD+s)*X_BITS+:X_BITS];
 
@@ -116,22 +119,26 @@ module lepton_dot #(
                 end
 
                 if (CHAIN == 1) begin : g_alone
-                    assign sum = SUM_BITS'(product);
+                    assign sum = product;
                 end else if (PLACE == 0) begin : g_first
-                    always_ff @(posedge clk) if (enable) sum <= SUM_BITS'(product);
+                    always_ff @(posedge clk) if (enable) sum <= product;
                 end else begin : g_next
-                    always_ff @(posedge clk) if (enable) sum <= g_lane[s-1].sum + SUM_BITS'(product);
+                    always_ff @(posedge clk) begin
+                        if (enable) sum <= PART_BITS'($signed(g_lane[s-1].sum)) + PART_BITS'(product);
+                    end
                 end
 
                 if (PLACE == CHAIN - 1) begin : g_end
-                    assign sums[s/CHAIN*SUM_BITS+:SUM_BITS] = sum;
+                    assign sums[s/CHAIN*SUM_BITS+:SUM_BITS] = SUM_BITS'(sum);
                 end else if (s == SIMD - 1) begin : g_short
                     // A shorter chain waits for the others.
-                    logic [(CHAIN-PLACE)*SUM_BITS-1:0] wait_line;
-                    logic [(CHAIN-PLACE-1)*SUM_BITS-1:0] old;
+                    logic [(CHAIN-PLACE)*PART_BITS-1:0] wait_line;
+                    logic [(CHAIN-PLACE-1)*PART_BITS-1:0] old;
+                    logic signed [PART_BITS-1:0] late;
                     assign wait_line                         = {old, sum};
-                    assign sums[s/CHAIN*SUM_BITS+:SUM_BITS] = wait_line[(CHAIN-PLACE-1)*SUM_BITS+:SUM_BITS];
-                    always_ff @(posedge clk) if (enable) old <= wait_line[(CHAIN-PLACE-1)*SUM_BITS-1:0];
+                    assign late                              = wait_line[(CHAIN-PLACE-1)*PART_BITS+:PART_BITS];
+                    assign sums[s/CHAIN*SUM_BITS+:SUM_BITS] = SUM_BITS'(late);
+                    always_ff @(posedge clk) if (enable) old <= wait_line[(CHAIN-PLACE-1)*PART_BITS-1:0];
                 end
             end
 

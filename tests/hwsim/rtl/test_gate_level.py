@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
+from lepton_edge.backends.fpga.kernels.select import Softmax
 from lepton_edge.backends.fpga.rtl_nodes import WRAPPER
 from lepton_edge.backends.fpga.rtl_text import DSP_FACTORS, all_parameters, memory_files
 from lepton_edge.toolchain.ecp5 import absorb_registers
@@ -78,9 +79,12 @@ endmodule
 """
 
 KERNELS: dict[str, Kernel] = {
-    # Whole chains of four: xilinx_dsp of Yosys 0.70 moves the registers behind a shorter one's
-    # adder into the DSP block, but for the repeated sign bit, which comes a cycle late.
     "dense": replace(matrix(U8, S8, 6, 12, 3), pe=2, simd=4, is_dsp=True),
+    # Chains of DSP blocks of all lengths, alone and behind whole ones.
+    **{
+        f"dense_{simd}_lanes": replace(matrix(S8, S8, 4, 2 * simd, 2), pe=2, simd=simd, is_dsp=True)
+        for simd in (1, 2, 3, 5, 6, 10, 11, 12)
+    },
     "dense_in_luts": replace(matrix(S8, S8, 4, 6, 2), pe=2, simd=3, is_dsp=False),
     "two_rows_a_dsp": SHARED["shared_s8_s8_2_4x11"],
     "four_rows_a_dsp": SHARED["shared_u3_s2_4_4x14"],
@@ -161,8 +165,31 @@ def simulate(kernel: Kernel, leaf: harness.Leaf, family: str, folder: Path) -> N
         np.testing.assert_array_equal(found.reshape(FRAMES, -1), wanted)
 
 
+QUICK = {name for name in KERNELS if not name.endswith("_lanes")} | {"dense_6_lanes"}
+"""Six lanes: a chain of two waits for one of four."""
+
+SLOW = {
+    f"{name}_{index}": kernel
+    for name, sample in SAMPLES.items()
+    if not isinstance(sample, Softmax)
+    for index, kernel in enumerate(sample.foldings())
+    if kernel.hard_blocks.dsp and index % 5 == 0
+}
+"""Kernels of all kinds with DSP blocks, into which synthesis moves registers."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+def test_registers_in_dsp_blocks_change_nothing(name: str, tmp_path: Path) -> None:
+    leaf, _ = netlist_of(SLOW[name], "xc7", tmp_path)
+    simulate(SLOW[name], leaf, "xc7", tmp_path)
+
+
 @pytest.mark.parametrize("family", MODELS)
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in KERNELS],
+)
 def test_a_netlist_computes_what_the_kernel_does(name: str, family: str, tmp_path: Path) -> None:
     leaf, _ = netlist_of(KERNELS[name], family, tmp_path)
     simulate(KERNELS[name], leaf, family, tmp_path)
