@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.hardware import TARGETS
-from benchmarks.synthesis import networks
+from benchmarks.synthesis import compiled
 from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH
 from lepton_edge.data import data_dir
-from lepton_edge.flow import Artifact, CompileOptions, compile_model, open_artifact
+from lepton_edge.flow import Artifact, CompileOptions, open_artifact
 from lepton_edge.flow.levels import rtl_simulation
 from lepton_edge.progress import Silent
 
@@ -100,13 +100,9 @@ def main() -> None:
     what = ("bits of room", "bits held", "room / held")
     print(f"| network | sized | {' | '.join(what)} | {' | '.join(f'all {w}' for w in what)} |")
     print(f"|---|{'---|' * 7}")
-    with tempfile.TemporaryDirectory() as scratch:
-        found = networks(Path(scratch))
-        for name in given.networks or TARGETS:
-            model, calibration = found[name]
-            options = CompileOptions(board=given.board, calibration=calibration, csim=False)
-            artifact = compile_model(model, Path(scratch) / "artifacts" / name, options)
-            print(line(name, buffers(artifact, given.frames)), flush=True)
+    names, options = given.networks or tuple(TARGETS), CompileOptions(board=given.board)
+    for name, artifact in compiled(names, None, options):
+        print(line(name, buffers(artifact, given.frames)), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,16 +15,15 @@ import argparse
 import datetime
 import platform
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import lepton_edge
-from benchmarks.synthesis import networks
+from benchmarks.synthesis import compiled
 from lepton_edge.artifact.report import Evidence, Report
 from lepton_edge.backends.boards import Board, load_board
 from lepton_edge.cli.progress import PlainProgress
-from lepton_edge.flow import Artifact, BuildOptions, CompileOptions, compile_model
+from lepton_edge.flow import Artifact, BuildOptions, CompileOptions
 from lepton_edge.toolchain.find import require_tool
 
 
@@ -110,16 +109,9 @@ def main() -> None:
         f"{require_tool('verilator').version}; {board.title}, {board.clock_mhz:g} MHz\n"
     )
     print(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
-    with tempfile.TemporaryDirectory() as scratch:
-        found = networks(Path(scratch))
-        for name in given.networks or TARGETS:
-            model, calibration = found[name]
-            artifact = compile_model(
-                model,
-                (given.keep or Path(scratch)) / name,
-                CompileOptions(board=given.board, calibration=calibration, csim=False),
-            )
-            print(line(name, examined(artifact, given.frames, given.jobs), board), flush=True)
+    names, options = given.networks or tuple(TARGETS), CompileOptions(board=given.board)
+    for name, artifact in compiled(names, given.keep, options):
+        print(line(name, examined(artifact, given.frames, given.jobs), board), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,18 @@ def networks(folder: Path) -> dict[str, tuple[Path, Path]]:
         np.save(calibration, case.calibration)
         found[case.name] = (case.path, calibration)
     return found
+
+
+def compiled(
+    names: Sequence[str], keep: Path | None, options: CompileOptions
+) -> Iterator[tuple[str, Artifact]]:
+    """Compile models, into ``keep`` where that is given, and yield each; all when none is named."""
+    with tempfile.TemporaryDirectory() as scratch:
+        found = networks(Path(scratch))
+        for name in names or found:
+            model, calibration = found[name]
+            chosen = replace(options, calibration=calibration, csim=False)
+            yield name, compile_model(model, (keep or Path(scratch)) / name, chosen)
 
 
 def pairs(report: Report) -> list[str]:
@@ -70,19 +84,9 @@ def main() -> None:
     options = BuildOptions(flow=given.flow, seeds=given.seeds, jobs=given.jobs)
     print(f"| network | frames/s | {' | '.join(RESOURCES)} | fmax MHz | build s |")
     print(f"|---|{'---|' * (len(RESOURCES) + 3)}")
-    with tempfile.TemporaryDirectory() as scratch:
-        found = networks(Path(scratch))
-        for name in given.networks or found:
-            model, calibration = found[name]
-            artifact = compile_model(
-                model,
-                (given.keep or Path(scratch)) / name,
-                CompileOptions(
-                    board=given.board, calibration=calibration, fps=given.fps,
-                    clock_mhz=given.clock_mhz, csim=False,
-                ),
-            )  # fmt: skip
-            print(row(name, artifact, options), flush=True)
+    planned = CompileOptions(board=given.board, fps=given.fps, clock_mhz=given.clock_mhz)
+    for name, artifact in compiled(given.networks, given.keep, planned):
+        print(row(name, artifact, options), flush=True)
 
 
 if __name__ == "__main__":

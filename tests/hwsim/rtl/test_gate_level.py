@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from lepton_edge.backends.fpga.kernels.base import Elem, Kernel
-from lepton_edge.backends.fpga.kernels.select import Softmax
 from lepton_edge.backends.fpga.rtl_nodes import WRAPPER
 from lepton_edge.backends.fpga.rtl_text import DSP_FACTORS, all_parameters, memory_files
 from lepton_edge.toolchain.ecp5 import absorb_registers
@@ -171,7 +170,6 @@ QUICK = {name for name in KERNELS if not name.endswith("_lanes")} | {"dense_6_la
 SLOW = {
     f"{name}_{index}": kernel
     for name, sample in SAMPLES.items()
-    if not isinstance(sample, Softmax)
     for index, kernel in enumerate(sample.foldings())
     if kernel.hard_blocks.dsp and index % 5 == 0
 }
