@@ -146,12 +146,16 @@ module lepton_multiply_channels #(
     generate
         genvar l;
         for (l = 0; l < LANES; l = l + 1) begin : g_lane
+            // No bit more than the product needs, for Yosys 0.70 takes the register into the DSP block, but for
+            // a repeated sign bit, which then comes a cycle late.
+            localparam integer ALL_BITS = A_BITS + B_BITS + 2;
+            localparam integer P_BITS = ALL_BITS < OUT_BITS ? ALL_BITS : OUT_BITS;
             logic signed [A_BITS:0] x;
             logic signed [B_BITS:0] y;
             logic signed [A_BITS:0] difference_x;
             logic signed [B_BITS:0] difference_y;
             (* use_dsp = USE_DSP *)
-            logic signed [OUT_BITS-1:0] product;
+            logic signed [P_BITS-1:0] product;
 
             if (A_SIGNED != 0) begin : g_a_signed
                 assign x = (A_BITS + 1)'($signed(a_1[l*A_BITS+:A_BITS]));
@@ -164,13 +168,13 @@ module lepton_multiply_channels #(
                 assign y = {1'b0, b_1[l*B_BITS+:B_BITS]};
             end
 
-            assign products[l*OUT_BITS+:OUT_BITS] = product;
+            assign products[l*OUT_BITS+:OUT_BITS] = OUT_BITS'(product);
 
             always_ff @(posedge clk) begin
                 if (step) begin
                     difference_x <= x - (A_BITS + 1)'(ZERO_A);
                     difference_y <= y - (B_BITS + 1)'(ZERO_B);
-                    product      <= OUT_BITS'(difference_x) * OUT_BITS'(difference_y);
+                    product      <= P_BITS'(difference_x) * P_BITS'(difference_y);
                 end
             end
         end

@@ -5,20 +5,19 @@
 //   pools). In: HEIGHT x WIDTH pixels of CHANNELS/LANES words. No padding (lepton_pad). The whole frame is
 //   read, also what no window covers.
 // Parameters: X_BITS, LANES, CHANNELS, HEIGHT, WIDTH, KERNEL_H, KERNEL_W, STRIDE_H, STRIDE_W, DILATION_H,
-//   DILATION_W, IS_CHANNELWISE; EXTRA words of buffer beyond those that a frame needs, to read ahead into the
-//   next frame; RAM_STYLE "auto", "block", "distributed".
+//   DILATION_W, IS_CHANNELWISE; SPARE words of buffer beyond those that a window spans, to read ahead; two in all at
+//   least; RAM_STYLE "auto", "block", "distributed".
 //
 // How: the image goes round a circular buffer. `ahead` counts the words stored since the first word of
 // the current window: a window starts once all of it is there, and a word is taken while there is
 // room, so reading and writing go on at once, also across rows and frames. A window that is done moves
 // the start on by what the next one skips; when `ahead` goes below zero that is not even there yet.
-// Buffer: SPAN (first to last word of a window) + ADVANCE (from the last window of a row to the first of
-// the next) + MARGIN + EXTRA words.
+// Buffer: SPAN (first to last word of a window) + SPARE words.
 //
-// Cycles a frame: at most fill + OUT_H * row, fill = REACH_H * WIDTH * GROUPS, row = the larger of
+// Cycles a frame, with spare words for what the next window skips: at most fill + OUT_H * row, fill = REACH_H * WIDTH * GROUPS, row = the larger of
 //   OUT_W*KERNEL_H*KERNEL_W*GROUPS (writes) and STRIDE_H*WIDTH*GROUPS (reads); less as frames overlap.
 // Latency: 4 cycles from a window's last word to its first output.
-// Infers: simple dual-port RAM of SPAN + ADVANCE + MARGIN + EXTRA words, some counters, two words of registers.
+// Infers: simple dual-port RAM of SPAN + SPARE words, some counters, two words of registers.
 module lepton_window #(
     parameter integer X_BITS = 8,
     parameter integer LANES = 1,
@@ -32,7 +31,7 @@ module lepton_window #(
     parameter integer DILATION_H = 1,
     parameter integer DILATION_W = 1,
     parameter integer IS_CHANNELWISE = 0,
-    parameter integer EXTRA = 0,
+    parameter integer SPARE = 4,
     parameter RAM_STYLE = "auto"
 ) (
     input  logic                    clk,
@@ -58,13 +57,13 @@ module lepton_window #(
     localparam integer NEXT_FRAME = HEIGHT * ROW - (OUT_H - 1) * STRIDE_H * ROW - (OUT_W - 1) * NEXT_COL;
 
     localparam integer SPAN = ((REACH_H - 1) * WIDTH + REACH_W) * GROUPS;
-    localparam integer ADVANCE = (OUT_H > 1 && NEXT_ROW > NEXT_COL) ? NEXT_ROW : NEXT_COL;
-    localparam integer MARGIN = NEXT_COL + 2;
-    localparam integer DEPTH = SPAN + ADVANCE + MARGIN + EXTRA;
+    localparam integer DEPTH = SPAN + SPARE;
     localparam integer PLACE_BITS = $clog2(DEPTH);
 
-    // `ahead` lies between -NEXT_FRAME and DEPTH.
-    localparam integer AHEAD_BITS = $clog2((DEPTH > NEXT_FRAME ? DEPTH : NEXT_FRAME) + 1) + 1;
+    // `ahead` lies between minus the longest way to a next window and DEPTH.
+    localparam integer IN_ROW = NEXT_COL > NEXT_FRAME ? NEXT_COL : NEXT_FRAME;
+    localparam integer LONGEST = OUT_H > 1 && NEXT_ROW > IN_ROW ? NEXT_ROW : IN_ROW;
+    localparam integer AHEAD_BITS = $clog2((DEPTH > LONGEST ? DEPTH : LONGEST) + 1) + 1;
 
     logic step;
     logic issue;  // a word is read from the buffer

@@ -70,9 +70,9 @@ class Case:
 
 def case_of(name: str, kernel: Kernel, arrays: Sequence[Array] = ()) -> Case:
     """Return a case for a kernel's leaf: of given frames for each input, else of random codes."""
-    if isinstance(kernel, SlidingWindow):
+    if isinstance(kernel, SlidingWindow) and kernel.spare is None:
         # As deep as a window that sets the pace needs to be.
-        kernel = replace(kernel, extra=kernel.span)
+        kernel = replace(kernel, spare=kernel.usual_spare + kernel.span)
     leaf = leaf_of(kernel, name)
     arrays = arrays or list(inputs(kernel, FRAMES))
     ins = [s.name for s in leaf.streams if s.is_input]
@@ -118,6 +118,12 @@ def fifo_case(bits: int, depth: int, count: int = 300) -> Case:
     name = f"fifo_{bits}x{depth}"
     leaf = harness.Leaf(name, "lepton_fifo", {"BITS": bits, "DEPTH": depth}, streams)
     return Case(leaf, {"in": words}, {"out": words}, count)
+
+
+def least_window_case(name: str, kernel: SlidingWindow) -> Case:
+    """Return windows whose line buffer holds no more than one of them, so that they wait for it."""
+    case = case_of(name, replace(kernel, spare=max(0, 2 - kernel.span)))
+    return replace(case, cycles=kernel.inputs[0].words + kernel.outputs[0].words)
 
 
 def eager_pad_case(name: str, kernel: Padding) -> Case:
@@ -194,6 +200,9 @@ def quick_cases() -> Iterable[Case]:
     """Yield what every run of the tests tries."""
     for name, kernel in WIDE.items():
         yield case_of(name, kernel)
+    for name, kernel in USUAL.items():
+        if isinstance(kernel, SlidingWindow):
+            yield least_window_case(f"{name}_least", kernel)
     for name, kernel in SHARED.items():
         yield case_of(name, kernel)
         yield case_of(f"{name}_extreme", kernel, [extreme_inputs(kernel, FRAMES)])

@@ -219,7 +219,8 @@ def _held(planned: Dataflow, stream: str) -> int:
     """Return the elements that wait in a stream's FIFO, and for it in a line buffer."""
     depth, reader = planned.depth(stream), planned.reader[stream][0].kernel
     words = 0 if depth <= MIN_DEPTH else depth
-    words += reader.extra if isinstance(reader, SlidingWindow) else 0
+    if isinstance(reader, SlidingWindow) and not reader.is_wide:
+        words += max(0, reader.depth - reader.span - reader.usual_spare)
     return words * planned.writer[stream][1].lanes
 
 

@@ -100,7 +100,8 @@ class SlidingWindow(Pixels):
         dilations: along H, W.
         is_channelwise: order taps within channel groups (depthwise, pool) instead of channels
             within taps (matrix-vector unit).
-        extra: words of line buffer beyond those that a frame needs, to read ahead into the next.
+        spare: words of line buffer beyond those that a window spans; None for as many as a window
+            by itself needs to keep its rate.
         word_taps: neighbouring taps in an output word, a divisor of the taps; more than one only
             where a word holds all channels, and not channelwise. Such windows have a line memory
             of whole rows and registers for a window instead of the circular buffer.
@@ -112,7 +113,7 @@ class SlidingWindow(Pixels):
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)
     is_channelwise: bool = False
-    extra: int = 0
+    spare: int | None = None
     word_taps: int = 1
     style: MemoryStyle = "auto"
 
@@ -180,11 +181,16 @@ class SlidingWindow(Pixels):
     @property
     def depth(self) -> int:
         """Words of the line buffer (hls/rtl/lepton_window.sv)."""
+        return self.span + (self.usual_spare if self.spare is None else self.spare)
+
+    @property
+    def usual_spare(self) -> int:
+        """Words beyond a window's span that are read while it goes out, and is moved on."""
         (out_h, out_w), pixel = self.out_size, self.groups
         next_column = self.strides[1] * pixel
         next_row = self.strides[0] * self.width * pixel - (out_w - 1) * next_column
         advance = max(next_row, next_column) if out_h > 1 else next_column
-        return self.span + advance + next_column + 2 + self.extra
+        return advance + next_column + 2
 
     @property
     def buffer(self) -> tuple[int, int]:
@@ -198,7 +204,7 @@ class SlidingWindow(Pixels):
     def cycles(self) -> int:
         """See Kernel: windows go out and words come in side by side.
 
-        That takes a line buffer that is deep enough (``extra``) to hold what the next frame's
+        That takes a line buffer that is deep enough (``spare``) to hold what the next frame's
         first window needs while the last window of this one goes out. Several taps at once take a
         cycle a pixel, and instead of it the words of a window where a pixel completes one.
         """
@@ -315,7 +321,7 @@ class SlidingWindow(Pixels):
     @property
     def module(self) -> Module:
         """See Kernel."""
-        order = {"IS_CHANNELWISE": int(self.is_channelwise), "EXTRA": self.extra}
+        order = {"IS_CHANNELWISE": int(self.is_channelwise), "SPARE": self.depth - self.span}
         parameters = {
             **self.shape_parameters,
             **({"TAPS": self.word_taps} if self.is_wide else order),

@@ -9,13 +9,12 @@ from itertools import pairwise
 import pytest
 
 from lepton_edge.backends.boards import Resources
-from lepton_edge.backends.fpga import schedule
-from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
+from lepton_edge.backends.fpga.dataflow import Dataflow, connect
 from lepton_edge.backends.fpga.folding import Goal, plan
 from lepton_edge.backends.fpga.hls_depths import SLACK, hls_depths
 from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
-from lepton_edge.backends.fpga.schedule import latency_cycles, sized
+from lepton_edge.backends.fpga.schedule import latency_cycles, sized, sizing
 from lepton_edge.ir.ops import pool, quantized, shape
 from tests.hwsim.kernel_samples import events
 from tests.hwsim.rtl import harness
@@ -152,8 +151,9 @@ def hls_depth(planned: Dataflow, slack: int = 0) -> Callable[[str], int]:
     return lambda stream: max(depths.get(stream, 0) - slack, MIN_DEPTH)
 
 
-def extra_of(actor: Actor) -> int:
-    return actor.kernel.extra if isinstance(actor.kernel, SlidingWindow) else 0
+def lines_of(planned: Dataflow) -> list[int]:
+    """Return the words of all line buffers."""
+    return [a.kernel.depth for a in planned.actors if isinstance(a.kernel, SlidingWindow)]
 
 
 @every_network
@@ -229,11 +229,11 @@ def test_more_frames_do_not_ask_for_more_room(net, plenty, monkeypatch) -> None:
         x = n.layer(f"p{index}", x, 4, 1)
     planned = plan(n.dataflow(x), plenty, Goal(cycles=324))
 
-    monkeypatch.setattr(schedule, "SETTLING", 5 * schedule.SETTLING)
+    monkeypatch.setattr(sizing, "SETTLING", 5 * sizing.SETTLING)
     longer = sized(planned)
 
     assert longer.depths == planned.depths
-    assert [extra_of(a) for a in longer.actors] == [extra_of(a) for a in planned.actors]
+    assert lines_of(longer) == lines_of(planned)
 
 
 def test_more_parallel_is_not_slower(net, plenty) -> None:
