@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import pytest
 
 from lepton_edge.backends.boards import Resources
-from lepton_edge.backends.fpga.dataflow import Dataflow, connect
+from lepton_edge.backends.fpga.dataflow import Actor, Dataflow, connect
 from lepton_edge.backends.fpga.folding import Goal, plan
 from lepton_edge.backends.fpga.hls_depths import SLACK, hls_depths
+from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule import latency_cycles, sized, sizing
+from lepton_edge.backends.fpga.schedule.latency import fifo_waits
+from lepton_edge.backends.fpga.schedule.self_timed import self_timed, written_early
+from lepton_edge.backends.fpga.schedule.times import at_once, is_periodic, most_waiting
 from lepton_edge.ir.ops import pool, quantized, shape
+from lepton_edge.ir.types import Array
 from tests.hwsim.kernel_samples import events
 from tests.hwsim.rtl import harness
 
@@ -187,6 +192,118 @@ def test_depths_are_not_much_more_than_needed(net, plenty) -> None:
     bits = sum(planned.depth(s) * planned.writer[s][1].width for s in planned.depths if "fork" in s)
     row = 8 * 2 * 4
     assert row < bits <= 6 * row
+
+
+# -- schedules ------------------------------------------------------------------------------------
+
+
+def room_of(planned: Dataflow) -> dict[str, int]:
+    """Return the words that fit into each stream, or into the line buffer behind it."""
+    lines = {a.inputs[0]: a.kernel.depth for a in planned.actors if is_buffered(a.kernel)}
+    return {s: lines.get(s, planned.depth(s)) for s in planned.streams}
+
+
+def is_buffered(kernel: Kernel) -> bool:
+    return isinstance(kernel, SlidingWindow) and not kernel.is_wide
+
+
+def step_by_step(
+    planned: Dataflow, frames: int, waits: Mapping[str, int], room: Mapping[str, int]
+) -> dict[str, list[float]]:
+    """Put off every step until all holds that it waits for; return when words are written.
+
+    A step is a cycle after the one before it, at least; the words that it reads have come; a word
+    that it writes finds a place when it has gone through the pipeline.
+    """
+    written: dict[str, list[float]] = {}
+    freed: dict[str, list[float]] = {}
+
+    def of_frames(steps: Array, count: int) -> list[int]:
+        return [f * count + int(s) for f in range(frames) for s in steps]
+
+    def times_of(actor: Actor) -> list[float]:
+        steps, latency = actor.kernel.steps, actor.kernel.latency
+        soonest = [0.0] * (steps.count * frames + 1)
+        for stream, reads in zip(actor.inputs, steps.reads, strict=True):
+            for word, step in enumerate(of_frames(reads, steps.count)):
+                come = written[stream][word] + waits[stream] if stream in written else word
+                soonest[step] = max(soonest[step], come)
+        for word, step in enumerate(of_frames(steps.writes, steps.count)):
+            for stream in set(actor.outputs) & set(freed):
+                if word >= room[stream]:
+                    free = freed[stream][word - room[stream]] + 1
+                    soonest[step] = max(soonest[step], free - latency)
+        for step in range(1, len(soonest)):
+            soonest[step] = max(soonest[step], soonest[step - 1] + 1)
+        return soonest
+
+    before: dict[str, list[float]] | None = None
+    while before != written:
+        before = dict(written)
+        for actor in planned.actors:
+            steps, times = actor.kernel.steps, times_of(actor)
+            went = [times[s] + actor.kernel.latency for s in of_frames(steps.writes, steps.count)]
+            written |= dict.fromkeys(actor.outputs, went)
+            for stream, frees in zip(actor.inputs, steps.frees, strict=True):
+                if stream in room:
+                    freed[stream] = [times[s] for s in of_frames(frees, steps.count)]
+    return written
+
+
+@pytest.mark.parametrize("make", [residual, squeeze, strided, rows], ids=lambda m: m.__name__)
+def test_a_run_is_what_its_steps_say(net, make, plenty) -> None:
+    """Times found by arrays equal those found word by word."""
+    frames = 3
+    for planned in planned_ways(net, make, plenty)[1:]:
+        room, waits = room_of(planned), fifo_waits(planned)
+        run = self_timed(planned, at_once(planned, frames), frames, waits, room)
+        assert run is not None
+        for stream, times in step_by_step(planned, frames, waits, room).items():
+            assert run.written[stream].tolist() == times, stream
+
+
+@every_network
+def test_frames_come_at_the_planned_rate(net, make, plenty) -> None:
+    for planned in planned_ways(net, make, plenty):
+        frames = latency_cycles(planned) // planned.cycles + 12
+        run = self_timed(
+            planned, at_once(planned, frames), frames, fifo_waits(planned), room_of(planned)
+        )
+        assert run is not None
+        assert is_periodic(run.written, frames, planned.cycles)
+
+
+def test_without_places_everything_is_later(net, plenty) -> None:
+    _, planned, _ = planned_ways(net, residual, plenty)
+    frames, waits = 4, fifo_waits(planned)
+    given = at_once(planned, frames)
+    free = written_early(planned, given, frames, waits)
+    bound = self_timed(planned, given, frames, waits, room_of(planned))
+    assert bound is not None
+    assert all((bound.written[s] >= free[s]).all() for s in free)
+    assert any((bound.written[s] > free[s]).any() for s in free)
+
+
+def test_what_never_was_full_is_cut(net, plenty) -> None:
+    """Words that the schedule keeps in front of the sum wait for it elsewhere in the run."""
+    n = net()
+    x = n.input(16, 8, 4)
+    deep = n.layer("c2", n.layer("c1", x, 8), 4)
+    bare = connect(n.dataflow(n.layer("after", n.add("sum", deep, x), 8)))
+    planned = sized(bare)
+    frames = latency_cycles(planned) // planned.cycles + 8
+    run = self_timed(
+        planned, at_once(planned, frames), frames, fifo_waits(planned), room_of(planned)
+    )
+    assert run is not None
+    held = {
+        s: most_waiting(run.written[s], run.freed[s], planned.reader[s][1].words)
+        for s in planned.streams
+    }
+    width = {s: planned.writer[s][1].width for s in planned.streams}
+    deep_ones = [s for s, words in room_of(planned).items() if words > MIN_DEPTH]
+    room = sum(room_of(planned)[s] * width[s] for s in deep_ones)
+    assert room <= 1.1 * sum(held[s] * width[s] for s in deep_ones)
 
 
 # -- latency --------------------------------------------------------------------------------------
