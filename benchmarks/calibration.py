@@ -319,12 +319,12 @@ def judge(yosys: Synthesiser, planned: Mapping[str, Design]) -> None:
             truth = getattr(used, resource)
             off.append(abs(getattr(guess, resource) - truth) / max(truth, 1))
         print(judged(name, guess, used), flush=True)
-        document = json.loads(COSTS.read_text(encoding="utf-8"))
-        document["designs"] = len(errors["lut"])
-        document["error"] = {
-            r: (round(float(np.mean(o)), 4), round(max(o), 4)) for r, o in errors.items()
-        }
-        _write(document)
+    document = json.loads(COSTS.read_text(encoding="utf-8"))
+    document["designs"] = len(errors["lut"])
+    document["error"] = {
+        r: (round(float(np.mean(o)), 4), round(max(o), 4)) for r, o in errors.items()
+    }
+    _write(document)
     print(f"\n{document['designs']} designs: {document['error']} (mean, worst)")
 
 

@@ -25,7 +25,7 @@ from lepton_edge.backends.fpga.kernels.base import (
 from lepton_edge.backends.fpga.kernels.costs import counter_bits
 from lepton_edge.backends.fpga.kernels.memories import (
     MemoryStyle,
-    block_ram,
+    block_rom,
     is_in_blocks,
     memory_styles,
     rom_luts,
@@ -154,10 +154,10 @@ class Depthwise(Kernel):
     @property
     def hard_blocks(self) -> Resources:
         """See Kernel."""
-        groups = self.channels // self.pe
+        weights, bias = self.tables
         found = Resources(dsp=self.pe if self.uses_dsp else 0)
-        found += block_ram(self.pe * self.weight_elem.bits, groups * self.taps, self.style)
-        return found + block_ram(self.pe * self.acc.bits, groups)
+        found += block_rom(weights.array, weights.elem.bits, self.style)
+        return found + block_rom(bias.array, bias.elem.bits)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""

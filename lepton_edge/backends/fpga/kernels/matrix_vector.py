@@ -26,6 +26,7 @@ from lepton_edge.backends.fpga.kernels.costs import counter_bits, tree_bits
 from lepton_edge.backends.fpga.kernels.memories import (
     MemoryStyle,
     block_ram,
+    block_rom,
     is_in_blocks,
     memory_styles,
     ram_luts,
@@ -305,9 +306,9 @@ class MatrixVector(Kernel):
         """See Kernel."""
         groups, folds = self.rows // self.pe, self.columns // self.simd
         dsp = self.pe // self.fields * self.simd if self.uses_dsp else 0
-        weight_bits = self.pe * self.simd * self.stored_elem.bits
-        found = Resources(dsp=dsp) + block_ram(weight_bits, groups * folds, self.style)
-        found += block_ram(self.pe * self.acc.bits, groups)
+        weights, bias = self.tables
+        found = Resources(dsp=dsp) + block_rom(weights.array, weights.elem.bits, self.style)
+        found += block_rom(bias.array, bias.elem.bits)
         return found + block_ram(self.simd * self.x.bits, folds if groups > 1 else 0)
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:

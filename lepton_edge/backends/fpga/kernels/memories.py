@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from lepton_edge.backends.boards import Resources
+from lepton_edge.ir.types import Array
 
 RAMB18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 """Depth and width of an 18-kbit block RAM. Source: AMD UG473 (v1.14), table 1-7."""
@@ -54,12 +57,45 @@ def is_in_blocks(width: int, depth: int, style: MemoryStyle = "auto") -> bool:
 
 
 def block_ram(width: int, depth: int, style: MemoryStyle = "auto") -> Resources:
-    """Return the block RAM of a memory as Yosys lays it out (0.70, memory_libmap).
+    """Return the block RAM of a memory that is written."""
+    return _blocks(width, depth) if is_in_blocks(width, depth, style) else Resources()
+
+
+def block_rom(words: Array, bits: int, style: MemoryStyle = "auto") -> Resources:
+    """Return the block RAM of constants.
+
+    Bits that are the same in all words are wires (Yosys 0.70, opt_mem).
+
+    Args:
+        words: int64 [depth, ...], the elements of each word.
+        bits: of an element, 1..63.
+        style: where the memory is.
+    """
+    depth = len(words)
+    if not is_in_blocks(words[0].size * bits, depth, style):
+        return Resources()
+    differing = np.bitwise_or.reduce(words ^ words[:1], axis=0) & ((1 << bits) - 1)
+    return _blocks(int(np.bitwise_count(differing).sum()), depth)
+
+
+def block_roms_by_lane(words: Array, bits: int) -> Resources:
+    """Return the block RAM where each lane has a memory of its own, for an address of its own.
+
+    Args:
+        words: int64 [depth, lanes].
+        bits: of an element, 1..63.
+    """
+    found = Resources()
+    for lane in words.T:
+        found += block_rom(lane, bits, "block")
+    return found
+
+
+def _blocks(width: int, depth: int) -> Resources:
+    """Return the blocks of a memory as Yosys lays it out (0.70, memory_libmap).
 
     A memory deeper than a block becomes a wider one, of which multiplexers take a word.
     """
-    if not is_in_blocks(width, depth, style):
-        return Resources()
     halves = (-(-width * -(-depth // d) // w) for d, w in RAMB18_SHAPES)
     wholes = (2 * -(-width * -(-depth // d) // w) for d, w in RAMB36_SHAPES)
     return Resources(bram36=min(*halves, *wholes) / 2)

@@ -26,7 +26,8 @@ from lepton_edge.backends.fpga.kernels.base import (
 from lepton_edge.backends.fpga.kernels.costs import counter_bits
 from lepton_edge.backends.fpga.kernels.memories import (
     MemoryStyle,
-    block_ram,
+    block_rom,
+    block_roms_by_lane,
     is_in_blocks,
     rom_luts,
 )
@@ -175,12 +176,10 @@ class Requantize(ChannelMap):
     @property
     def hard_blocks(self) -> Resources:
         """See Kernel: multipliers beyond 25 x 18 bits take several DSP blocks."""
-        factor, total = (table.elem.bits for table in self.tables)
-        groups = 1 if self._shared else self.channels // self.lanes
         found = Resources(dsp=0 if self.is_unit else self.lanes * self.partial_products)
-        return (
-            found + block_ram(self.lanes * factor, groups) + block_ram(self.lanes * total, groups)
-        )
+        for table in self.tables:
+            found += block_rom(table.array, table.elem.bits)
+        return found
 
     def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
         """See Kernel."""
@@ -312,13 +311,12 @@ class Threshold(ChannelMap):
     @property
     def hard_blocks(self) -> Resources:
         """See Kernel: each lane of a search has its own memory, of which it takes its lane."""
-        if self.levels <= PARALLEL_LEVELS:
-            return block_ram(self.lanes * self.levels * self.x.bits, self._groups)
         found = Resources()
-        for stage in range(self.levels.bit_length()):
-            depth = self._groups << stage
-            if is_in_blocks(self.lanes * self.x.bits, depth):
-                found += block_ram(self.x.bits, depth, "block") * self.lanes
+        for words in self._banks:
+            if self.levels <= PARALLEL_LEVELS:
+                found += block_rom(words, self.x.bits)
+            elif is_in_blocks(self.lanes * self.x.bits, len(words)):
+                found += block_roms_by_lane(words, self.x.bits)
         return found
 
     @property
@@ -355,14 +353,16 @@ class Threshold(ChannelMap):
         (table,) = self.tables
         shared = self._parameters(len(self.thresholds) == 1)
         parameters = {**shared, "LEVELS": self.levels, "LOWEST": self.lowest}
-        words = table.array.reshape(-1, self.levels, self.lanes)
-        banks = (
-            tuple(self._searched(words))
-            if self.levels > PARALLEL_LEVELS
-            else (words.reshape(len(words), -1),)
-        )
-        memory = Memory("ROM_FILE", table.name, banks, table.elem.bits)
+        memory = Memory("ROM_FILE", table.name, self._banks, table.elem.bits)
         return Module("lepton_threshold", parameters, memories=(memory,))
+
+    @property
+    def _banks(self) -> tuple[Array, ...]:
+        """The words of the memories: one, or one for each stage of a binary search."""
+        words = self.tables[0].array.reshape(-1, self.levels, self.lanes)
+        if self.levels > PARALLEL_LEVELS:
+            return tuple(self._searched(words))
+        return (words.reshape(len(words), -1),)
 
     def _searched(self, words: Array) -> Iterator[Array]:
         """Yield the thresholds that each stage of a binary search compares with.
@@ -418,7 +418,9 @@ class Lookup(ChannelMap):
     @property
     def hard_blocks(self) -> Resources:
         """See Kernel."""
-        return block_ram(self.out.bits, self._depth, self._style) * self.lanes
+        if self._style != "block":
+            return Resources()
+        return block_roms_by_lane(self.tables[0].array, self.out.bits)
 
     @property
     def _groups(self) -> int:

@@ -25,7 +25,7 @@ from lepton_edge.backends.fpga.kernels.base import (
 from lepton_edge.backends.fpga.kernels.costs import counter_bits
 from lepton_edge.backends.fpga.kernels.memories import (
     MemoryStyle,
-    block_ram,
+    block_rom,
     is_in_blocks,
     rom_luts,
 )
@@ -200,7 +200,7 @@ class Softmax(Kernel):
         exponential = int(self.table.max()).bit_length()
         factors = sum(factor & (factor - 1) != 0 for factor in self.ratio)
         found = Resources(dsp=self.lanes * factors)
-        return found + block_ram(exponential, len(self.table), self._style) * self.lanes
+        return found + block_rom(self.table, exponential, self._style) * self.lanes
 
     @property
     def _style(self) -> MemoryStyle:

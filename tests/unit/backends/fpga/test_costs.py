@@ -17,6 +17,7 @@ from lepton_edge.backends.fpga.kernels.fifo import fifo, fifo_amounts
 from lepton_edge.backends.fpga.kernels.matrix_vector import MatrixVector
 from lepton_edge.backends.fpga.kernels.memories import (
     block_ram,
+    block_rom,
     is_in_blocks,
     memory_styles,
     ram_luts,
@@ -40,6 +41,16 @@ every_sample = pytest.mark.parametrize("kernel", SAMPLES.values(), ids=SAMPLES)
 def test_block_ram_is_what_yosys_made_of_it(width: int, depth: int, halves: int) -> None:
     """Yosys 0.70, synth_xilinx -family xc7."""
     assert block_ram(width, depth, "block") == Resources(bram36=halves / 2)
+
+
+def test_constant_bits_take_no_block_ram() -> None:
+    """As test_synthesis.py sees Yosys do: what is the same in all words is a wire."""
+    words = np.random.default_rng(0).integers(-8, 8, (128, 18))
+    assert block_rom(words, 4) == block_ram(72, 128) == Resources(bram36=1)
+    words[:, 9:] = -3
+    assert block_rom(words, 4) == block_ram(36, 128, "block") == Resources(bram36=0.5)
+    assert block_rom(np.full((128, 18), 5), 4) == Resources()
+    assert block_rom(words[:64], 4) == Resources()  # too few words for block RAM
 
 
 @pytest.mark.parametrize(
