@@ -5,8 +5,7 @@ from __future__ import annotations
 from lepton_edge.backends.fpga.dataflow import Dataflow
 from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH
 from lepton_edge.backends.fpga.kernels.memories import is_in_blocks
-from lepton_edge.backends.fpga.schedule.self_timed import written_early
-from lepton_edge.backends.fpga.schedule.times import at_once
+from lepton_edge.backends.fpga.schedule.self_timed import first_frame
 
 
 def fifo_latency(width: int, depth: int) -> int:
@@ -31,5 +30,5 @@ def latency_cycles(dataflow: Dataflow) -> int:
 
     Inputs come one word a cycle.
     """
-    written = written_early(dataflow, at_once(dataflow, 1), 1, fifo_waits(dataflow))
+    written = first_frame(dataflow, fifo_waits(dataflow))
     return int(max(written[port][-1] for port in dataflow.ports_out)) + 1

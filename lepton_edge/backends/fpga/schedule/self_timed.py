@@ -1,135 +1,159 @@
-"""What happens when every actor works as soon as it can: with FIFOs without end, or with real ones.
+"""What happens when every actor works as soon as it can, with FIFOs and line buffers as they are.
 
-Times without bounds take one sweep over the actors. With bounds an actor also waits for places,
-which later actors free: sweeps along the streams and against them follow each other until no time
-changes. They begin with times that are too early and only ever make them later, so what they end
-with is the earliest schedule that the bounds allow (the least fixed point of a monotone system;
-Baccelli et al., "Synchronization and Linearity", 1992, chapter 2).
+Frames follow each other from an empty network on. An actor waits for words, and for places, which
+later actors free: within a frame, sweeps along the streams and against them follow each other until
+no time changes. They begin with times that are too early and only ever make them later, so what
+they end with is the earliest schedule that the bounds allow (the least fixed point of a monotone
+system; Baccelli et al., "Synchronization and Linearity", 1992, chapter 2). No word of a frame waits
+for one of a later frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from lepton_edge.backends.fpga.dataflow import Actor, Dataflow
-from lepton_edge.backends.fpga.schedule.times import Schedule, repeated
+from lepton_edge.backends.fpga.schedule.sweep import Sweep
+from lepton_edge.backends.fpga.schedule.times import Schedule, at_once, most_held
+from lepton_edge.errors import InternalError
 from lepton_edge.ir.types import Array
 
-MOST_SWEEPS = 100
-"""Pairs of sweeps before giving up. Networks that keep their rate take a handful."""
+MOST_SWEEPS = 1000
+"""Sweeps over a frame before giving up. Networks that keep their rate take a handful."""
 
-EARLIEST = -np.int64(1 << 60)
+EARLIEST = -(1 << 60)
 """Before anything happens."""
 
 
-class Sweep:
-    """An actor's steps over several frames, and which of them wait for what."""
+@dataclass(frozen=True)
+class Run(Schedule):
+    """A frame of a run.
 
-    def __init__(self, actor: Actor, room: Mapping[str, int], frames: int) -> None:
-        """Prepare the steps.
+    Args:
+        held: the most words in each stream with bounds while the frame's words are written.
+    """
 
-        Args:
-            actor: the actor.
-            room: words that fit into its outputs; as many as come where nothing is said.
-            frames: how often the steps of a frame follow each other.
-        """
-        steps = actor.kernel.steps
-        self._writes = repeated(steps.writes, steps.count, frames)
-        self._latency = actor.kernel.latency
-        self._room = [room[s] for s in actor.outputs if s in room]
-        waiting = [repeated(r, steps.count, frames) for r in steps.reads]
-        waiting += [self._writes[r:] for r in self._room]
-        joined = np.concatenate(waiting)
-        self._order = np.argsort(joined, kind="stable") if len(waiting) > 1 else None
-        self._waiting = joined if self._order is None else joined[self._order]
-        self._frees = [repeated(f, steps.count, frames) for f in steps.frees]
-        self._before_write = self._last_before(self._writes)
-        self._before_free = [self._last_before(f) for f in self._frees]
-
-    def written(self, delay: Array) -> Array:
-        """Return when output words are written."""
-        return np.asarray(delay[self._before_write] + (self._writes + self._latency))
-
-    def freed(self, delay: Array) -> list[Array]:
-        """Return for each input when the places of its words are freed."""
-        return [delay[b] + f for b, f in zip(self._before_free, self._frees, strict=True)]
-
-    def delay(self, arrived: Sequence[Array], freed: Sequence[Array] = ()) -> Array:
-        """Return by how much the steps are late that wait for something, each after the one before.
-
-        Args:
-            arrived: for each input when its words are there.
-            freed: for each output with bounds when the places of its words are freed.
-        """
-        places = [f[:-r] + 1 - self._latency for f, r in zip(freed, self._room, strict=True)]
-        there = np.concatenate([*arrived, *places])
-        return np.maximum.accumulate(
-            (there if self._order is None else there[self._order]) - self._waiting
-        )
-
-    def _last_before(self, steps: Array) -> Array:
-        """Return for each step the last one up to it that waits for something."""
-        return np.maximum(np.searchsorted(self._waiting, steps, side="right") - 1, 0)
+    held: Mapping[str, int]
 
 
-def written_early(
-    dataflow: Dataflow,
-    given: Mapping[str, Array],
-    frames: int,
-    waits: Mapping[str, int],
-) -> dict[str, Array]:
-    """Return when each stream's words are written if FIFOs hold whatever comes.
+def first_frame(dataflow: Dataflow, waits: Mapping[str, int]) -> dict[str, Array]:
+    """Return when the words of a single frame are written, in FIFOs that hold whatever comes.
 
     Args:
         dataflow: the network.
-        given: when the words of each input port come.
-        frames: frames that come.
         waits: cycles that a word spends in each stream's FIFO at least.
     """
-    times: dict[str, Array] = {}
+    times, given = dict[str, Array](), at_once(dataflow, 0)
     for actor in dataflow.actors:
         arrived = [times[s] + waits[s] if s in times else given[s] for s in actor.inputs]
-        sweep = Sweep(actor, {}, frames)
-        times |= dict.fromkeys(actor.outputs, sweep.written(sweep.delay(arrived)))
+        sweep = Sweep(actor)
+        times |= dict.fromkeys(actor.outputs, sweep.written(sweep.late(arrived, 0)))
     return times
 
 
 def self_timed(
-    dataflow: Dataflow,
-    given: Mapping[str, Array],
-    frames: int,
-    waits: Mapping[str, int],
-    room: Mapping[str, int],
-) -> Schedule | None:
-    """Return the earliest schedule that bounded FIFOs allow; None if it takes too many sweeps.
+    dataflow: Dataflow, waits: Mapping[str, int], room: Mapping[str, int]
+) -> Iterator[Run]:
+    """Yield frame after frame, whose inputs come one word a cycle or as fast as they are taken.
 
     Args:
         dataflow: the network.
-        given: when the words of each input port come.
-        frames: frames that come.
         waits: cycles that a word spends in each stream's FIFO at least.
         room: words that each stream holds.
+
+    Raises:
+        InternalError: no schedule was found.
     """
-    sweeps = [(actor, Sweep(actor, room, frames)) for actor in dataflow.actors]
-    written: dict[str, Array] = {}
-    freed: dict[str, Array] = {
-        s: np.full(dataflow.reader[s][1].words * frames, EARLIEST) for s in dataflow.streams
-    }
-    delays: dict[str, Array] = {}
-    along = [*sweeps, *reversed(sweeps)]
-    for _ in range(MOST_SWEEPS):
-        is_settled = True
-        for actor, sweep in along:
-            arrived = [written[s] + waits[s] if s in written else given[s] for s in actor.inputs]
-            delay = sweep.delay(arrived, [freed[s] for s in actor.outputs if s in room])
-            if actor.name in delays and np.array_equal(delay, delays[actor.name]):
-                continue
-            is_settled = False
-            delays[actor.name] = delay
-            written |= dict.fromkeys(actor.outputs, sweep.written(delay))
-            freed |= dict(zip(actor.inputs, sweep.freed(delay), strict=True))
-        if is_settled:
-            return Schedule(written, freed)
-    return None
+    sweeps = {actor.name: Sweep(actor, room) for actor in dataflow.actors}
+    begins = dict.fromkeys(sweeps, 0)
+    places = {s: np.full(words, EARLIEST) for s, words in room.items()}
+    frees = {s: np.full(dataflow.reader[s][1].words, EARLIEST) for s in room}
+    for number in itertools.count():
+        frame = _Frame(dataflow, sweeps, at_once(dataflow, number), waits, begins, places, frees)
+        frame.settle()
+        held = {
+            s: most_held(frame.written[s], np.concatenate([p, frame.freed[s]]), len(p))
+            for s, p in places.items()
+        }
+        yield Run(frame.written, frame.freed, held)
+        begins = {name: sweeps[name].ends(late) for name, late in frame.late.items()}
+        places = {s: np.concatenate([p, frame.freed[s]])[-len(p) :] for s, p in places.items()}
+        # A step comes at least so many cycles after that of the frame before.
+        frees = {s: f + sweeps[dataflow.reader[s][0].name].count for s, f in frame.freed.items()}
+
+
+class _Frame:
+    """The times of a frame while they become what they are."""
+
+    def __init__(
+        self,
+        dataflow: Dataflow,
+        sweeps: Mapping[str, Sweep],
+        given: Mapping[str, Array],
+        waits: Mapping[str, int],
+        begins: Mapping[str, int],
+        places: Mapping[str, Array],
+        frees: Mapping[str, Array],
+    ) -> None:
+        """Begin with times that are too early.
+
+        Args:
+            dataflow: the network.
+            sweeps: of each actor.
+            given: when the words of each input port come.
+            waits: cycles that a word spends in each stream's FIFO at least.
+            begins: when each actor's first step can be.
+            places: of each stream with bounds, when the places of its last words were freed.
+            frees: not after the times when those of this frame's words are.
+        """
+        self._dataflow, self._sweeps, self._given = dataflow, sweeps, given
+        self._waits, self._begins, self._places = waits, begins, places
+        self._changed = set(sweeps)
+        self.late: dict[str, Array] = {}
+        self.written: dict[str, Array] = {}
+        self.freed = dict(frees)
+
+    def settle(self) -> None:
+        """Sweep until no time changes."""
+        actors = self._dataflow.actors
+        along: Sequence[Actor] = [*actors, *reversed(actors)]
+        for _ in range(MOST_SWEEPS):
+            for actor in along:
+                if actor.name in self._changed:
+                    self._update(actor)
+            if not self._changed:
+                return
+        raise InternalError(f"{MOST_SWEEPS} sweeps find no schedule", where=self._dataflow.name)
+
+    def _update(self, actor: Actor) -> None:
+        """Put an actor's steps off until all is there that they wait for."""
+        self._changed.discard(actor.name)
+        sweep, latency, flow = self._sweeps[actor.name], actor.kernel.latency, self._dataflow
+        moments = [
+            self.written[s] + self._waits[s] if s in self.written else self._given[s]
+            for s in actor.inputs
+        ]
+        moments += [self._free(s) + 1 - latency for s in actor.outputs if s in self._places]
+        late = sweep.late(moments, self._begins[actor.name])
+        if actor.name in self.late and np.array_equal(late, self.late[actor.name]):
+            return
+        self.late[actor.name] = late
+        written = sweep.written(late)
+        for stream in actor.outputs:
+            if stream not in self.written or not np.array_equal(self.written[stream], written):
+                self.written[stream] = written
+                if stream in flow.reader:
+                    self._changed.add(flow.reader[stream][0].name)
+        for stream, freed in zip(actor.inputs, sweep.freed(late), strict=True):
+            if stream in self._places and not np.array_equal(self.freed[stream], freed):
+                self.freed[stream] = freed
+                self._changed.add(flow.writer[stream][0].name)
+
+    def _free(self, stream: str) -> Array:
+        """Return when there is a place for each word of the frame."""
+        words = len(self.freed[stream])
+        return np.concatenate([self._places[stream], self.freed[stream]])[:words]

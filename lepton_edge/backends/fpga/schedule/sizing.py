@@ -7,14 +7,15 @@ Multiprocessors", 2nd ed., chapter 7: self-timed execution is monotone), so with
 neither deadlocks nor falls behind that rate.
 
 Running by itself, though, it has its words elsewhere than in that schedule. So, second, that run is
-followed until one frame is like the one before it. A FIFO that never was full in it gets the depth
-that it did need: the run stays what it is, since nothing in it ever waited for that FIFO.
+followed (`self_timed`) until one frame is like the one before it. A FIFO that never was full in it
+gets the depth that it did need: the run stays what it is, since nothing ever waited for that FIFO.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import TypeGuard
 
 from lepton_edge.backends.fpga.dataflow import Dataflow
@@ -24,23 +25,19 @@ from lepton_edge.backends.fpga.kernels.memories import memory_styles
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule.just_in_time import just_in_time
 from lepton_edge.backends.fpga.schedule.latency import fifo_waits, latency_cycles
-from lepton_edge.backends.fpga.schedule.self_timed import self_timed, written_early
-from lepton_edge.backends.fpga.schedule.times import (
-    Schedule,
-    at_once,
-    is_periodic,
-    most_waiting,
-    paced,
-)
+from lepton_edge.backends.fpga.schedule.self_timed import Run, self_timed
+from lepton_edge.backends.fpga.schedule.times import Schedule, distance, most_waiting
+
+MOST_FRAMES = 4
+"""Frames of a run, as multiples of those in flight at once, in which it must come to repeat itself.
+Where many actors are busy for all but a few cycles it takes as long as FIFOs need to fill up by
+those few cycles a frame."""
 
 SETTLING = 4
-"""Frames of a schedule, beyond those in flight at once, to begin with: the first ones fill the
-pipelines and find line buffers empty, the last has nothing behind it. Where many actors are busy
-all the time it takes more of them until one frame is like the next."""
+"""Frames beyond those in flight: the first ones fill pipelines, and find line buffers empty."""
 
-MOST_SETTLING = 4
-"""Times as many frames as at first, at most. Actors that are busy for all but a few cycles settle
-by those few cycles a frame, and cannot fall further behind than that if they have not settled."""
+ROUNDS = 4
+"""Times that depths are planned anew, since deep FIFOs, in block RAM, have words for longer."""
 
 MEMORY_CYCLES = 2
 """Cycles in a FIFO whose depth is not known yet: those of one in LUT memory."""
@@ -54,62 +51,57 @@ def sized(dataflow: Dataflow) -> Dataflow:
     """
     bare = dataflow.with_kernels(lambda a: _with_depth(a.kernel, 0))
     waits = dict.fromkeys(bare.streams, MEMORY_CYCLES)
-    frames = least = latency_cycles(bare) // bare.cycles + SETTLING
-    most = MOST_SETTLING * least
-    while frames < most and not _is_settled(bare, frames, waits):
-        frames += SETTLING // 2
-    while True:
-        room = _room_of(bare, just_in_time(bare, frames, waits))
+    for _ in range(ROUNDS):
+        room = _room_of(bare, just_in_time(bare, waits))
         planned = _with_room(bare, room)
-        run = _settled_run(planned, room, frames + SETTLING // 2)
-        if run is not None:
-            return _with_room(bare, _needed(planned, room, run))
-        if frames >= most:
-            return planned
-        # Deeper FIFOs have words for longer.
-        waits = {s: max(MEMORY_CYCLES, cycles) for s, cycles in fifo_waits(planned).items()}
-        frames += SETTLING // 2
+        held = _held(planned, room)
+        if held is not None:
+            return _with_room(bare, _needed(planned, room, held))
+        longer = {s: max(waits[s], cycles) for s, cycles in fifo_waits(planned).items()}
+        if longer == waits:
+            break
+        waits = longer
+    return planned
 
 
-def _is_settled(dataflow: Dataflow, frames: int, waits: Mapping[str, int]) -> bool:
-    """Whether frames at the network's rate come to be alike."""
-    early = written_early(dataflow, paced(dataflow, frames), frames, waits)
-    return is_periodic(early, frames, dataflow.cycles)
+def _held(dataflow: Dataflow, room: Mapping[str, int]) -> Mapping[str, int] | None:
+    """Return the most words in each stream in a run, which is all of its room at most.
 
-
-def _settled_run(dataflow: Dataflow, room: Mapping[str, int], frames: int) -> Schedule | None:
-    """Return the run of frames as fast as they are taken; None if they do not come to be alike.
-
-    Where one is like the one before, it goes on like that.
+    None if the run does not come to repeat itself at the network's rate. It does for ever once
+    frames are alike back to those whose places the next one takes.
     """
-    given, waits = at_once(dataflow, frames), fifo_waits(dataflow)
-    run = self_timed(dataflow, given, frames, waits, room)
-    is_settled = run is not None and is_periodic(run.written, frames, dataflow.cycles)
-    return run if is_settled else None
+    words = {stream: dataflow.reader[stream][1].words for stream in room}
+    reach = 1 + max((-(-room[s] // words[s]) for s in room), default=0)
+    frames = MOST_FRAMES * (latency_cycles(dataflow) // dataflow.cycles + SETTLING) + reach
+    held, alike = dict.fromkeys(room, 0), 0
+    last: Run | None = None
+    period: int | None = None
+    for run in islice(self_timed(dataflow, fifo_waits(dataflow), room), frames):
+        held = {stream: max(most, run.held[stream]) for stream, most in held.items()}
+        before, period = period, distance(last.written, run.written) if last else None
+        alike = alike + 1 if period is not None and period == before else 0
+        if alike == reach:
+            return held if period == dataflow.cycles else None
+        last = run
+    return None
 
 
 def _room_of(dataflow: Dataflow, schedule: Schedule) -> dict[str, int]:
     """Return the words that wait in each stream of a schedule, and in the line buffer behind it."""
-    room: dict[str, int] = {}
+    room, period = dict[str, int](), dataflow.cycles
     for stream, freed in schedule.freed.items():
-        if stream not in dataflow.writer:
-            continue
-        (reader, port), (writer, _) = dataflow.reader[stream], dataflow.writer[stream]
+        (reader, _), (writer, _) = dataflow.reader[stream], dataflow.writer[stream]
         # An actor that runs ahead of the schedule stops with words in its pipeline. Those that
         # follow are late by its depth, unless there is space for a word as soon as its step began.
         begun = schedule.written[stream] - (writer.kernel.latency - 1)
-        room[stream] = max(_least(reader.kernel), most_waiting(begun, freed, port.words))
+        room[stream] = max(_least(reader.kernel), most_waiting(begun, freed, period))
     return room
 
 
-def _needed(dataflow: Dataflow, room: Mapping[str, int], run: Schedule) -> dict[str, int]:
-    """Return for each stream the most words in it in a run, which is all of its room at most."""
-    needed: dict[str, int] = {}
-    for stream, most in room.items():
-        reader, port = dataflow.reader[stream]
-        held = most_waiting(run.written[stream], run.freed[stream], port.words)
-        needed[stream] = min(most, max(_least(reader.kernel), held))
-    return needed
+def _needed(dataflow: Dataflow, room: Mapping[str, int], held: Mapping[str, int]) -> dict[str, int]:
+    """Return the room that each stream needs: what it held, and what its reader's kernel needs."""
+    least = {stream: _least(dataflow.reader[stream][0].kernel) for stream in room}
+    return {s: min(most, max(least[s], held[s])) for s, most in room.items()}
 
 
 def _least(kernel: Kernel) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 
+import numpy as np
 import pytest
 
 from lepton_edge.backends.boards import Resources
@@ -16,9 +17,10 @@ from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.backends.fpga.kernels.fifo import MIN_DEPTH
 from lepton_edge.backends.fpga.kernels.window import SlidingWindow
 from lepton_edge.backends.fpga.schedule import latency_cycles, sized, sizing
+from lepton_edge.backends.fpga.schedule.just_in_time import just_in_time
 from lepton_edge.backends.fpga.schedule.latency import fifo_waits
-from lepton_edge.backends.fpga.schedule.self_timed import self_timed, written_early
-from lepton_edge.backends.fpga.schedule.times import at_once, is_periodic, most_waiting
+from lepton_edge.backends.fpga.schedule.self_timed import Run, first_frame, self_timed
+from lepton_edge.backends.fpga.schedule.times import distance, most_waiting, shifted
 from lepton_edge.ir.ops import pool, quantized, shape
 from lepton_edge.ir.types import Array
 from tests.hwsim.kernel_samples import events
@@ -250,38 +252,85 @@ def step_by_step(
     return written
 
 
+def runs_of(planned: Dataflow, frames: int) -> list[Run]:
+    """Return the first frames of a network's run."""
+    return list(islice(self_timed(planned, fifo_waits(planned), room_of(planned)), frames))
+
+
 @pytest.mark.parametrize("make", [residual, squeeze, strided, rows], ids=lambda m: m.__name__)
 def test_a_run_is_what_its_steps_say(net, make, plenty) -> None:
     """Times found by arrays equal those found word by word."""
     frames = 3
     for planned in planned_ways(net, make, plenty)[1:]:
-        room, waits = room_of(planned), fifo_waits(planned)
-        run = self_timed(planned, at_once(planned, frames), frames, waits, room)
-        assert run is not None
-        for stream, times in step_by_step(planned, frames, waits, room).items():
-            assert run.written[stream].tolist() == times, stream
+        runs = runs_of(planned, frames)
+        found = step_by_step(planned, frames, fifo_waits(planned), room_of(planned))
+        for stream, times in found.items():
+            assert [t for run in runs for t in run.written[stream].tolist()] == times, stream
+
+
+@every_network
+def test_a_run_holds_what_is_written_and_not_freed(net, make, plenty) -> None:
+    planned = planned_ways(net, make, plenty)[1]
+    runs = runs_of(planned, 4)
+    for stream in planned.streams:
+        written = [t for run in runs for t in run.written[stream].tolist()]
+        freed = [t for run in runs for t in run.freed[stream].tolist()]
+        most = max(sum(w <= now for w in written) - sum(f < now for f in freed) for now in written)
+        assert max(run.held[stream] for run in runs) == most
+        assert most <= room_of(planned)[stream]
+
+
+@every_network
+def test_a_schedule_keeps_what_its_steps_say(net, make, plenty) -> None:
+    """Frames of the planned schedule follow each other without a step that comes too early."""
+    for planned in planned_ways(net, make, plenty)[1:]:
+        waits, period = fifo_waits(planned), planned.cycles
+        schedule = just_in_time(planned, waits)
+        for actor in planned.actors:
+            steps = actor.kernel.steps
+            wrote = schedule.written[actor.outputs[0]]
+            late = wrote - actor.kernel.latency - steps.writes
+            assert (late[1:] >= late[:-1]).all()  # a step is a cycle after the one before it
+            assert late[0] + period >= late[-1] + steps.count  # and so is the next frame's first
+            for stream, reads in zip(actor.inputs, steps.reads, strict=True):
+                if stream in planned.writer:
+                    last_read = [int((reads <= step).sum()) for step in steps.writes]
+                    come = schedule.written[stream] + waits[stream]
+                    soonest = [come[n - 1] - reads[n - 1] if n else -(10**9) for n in last_read]
+                    assert (late >= soonest).all()
+
+
+def test_words_waiting_among_frames_that_overlap() -> None:
+    """Three words a frame of ten cycles, each gone twenty-five cycles after it came."""
+    written = np.array([0, 4, 8])
+    assert most_waiting(written, written + 25, 10) == 8
+    assert most_waiting(written, written + 3, 10) == 2
+    assert shifted(written, 4, 10).tolist() == [-12, -10, -6]
 
 
 @every_network
 def test_frames_come_at_the_planned_rate(net, make, plenty) -> None:
     for planned in planned_ways(net, make, plenty):
-        frames = latency_cycles(planned) // planned.cycles + 12
-        run = self_timed(
-            planned, at_once(planned, frames), frames, fifo_waits(planned), room_of(planned)
-        )
-        assert run is not None
-        assert is_periodic(run.written, frames, planned.cycles)
+        *_, before, last = runs_of(planned, latency_cycles(planned) // planned.cycles + 12)
+        assert distance(before.written, last.written) == planned.cycles
 
 
 def test_without_places_everything_is_later(net, plenty) -> None:
     _, planned, _ = planned_ways(net, residual, plenty)
-    frames, waits = 4, fifo_waits(planned)
-    given = at_once(planned, frames)
-    free = written_early(planned, given, frames, waits)
-    bound = self_timed(planned, given, frames, waits, room_of(planned))
-    assert bound is not None
-    assert all((bound.written[s] >= free[s]).all() for s in free)
-    assert any((bound.written[s] > free[s]).any() for s in free)
+    wide = dict.fromkeys(planned.streams, 10**6)
+    free = list(islice(self_timed(planned, fifo_waits(planned), wide), 4))
+    bound = runs_of(planned, 4)
+    both = [(f.written[s], b.written[s]) for f, b in zip(free, bound, strict=True) for s in wide]
+    assert all((late >= early).all() for early, late in both)
+    assert any((late > early).any() for early, late in both)
+
+
+def test_a_single_frame_waits_for_no_place(net, plenty) -> None:
+    _, planned, _ = planned_ways(net, residual, plenty)
+    wide = dict.fromkeys(planned.streams, 10**6)
+    first = next(self_timed(planned, fifo_waits(planned), wide))
+    for stream, times in first_frame(planned, fifo_waits(planned)).items():
+        assert times.tolist() == first.written[stream].tolist()
 
 
 def test_what_never_was_full_is_cut(net, plenty) -> None:
@@ -291,15 +340,8 @@ def test_what_never_was_full_is_cut(net, plenty) -> None:
     deep = n.layer("c2", n.layer("c1", x, 8), 4)
     bare = connect(n.dataflow(n.layer("after", n.add("sum", deep, x), 8)))
     planned = sized(bare)
-    frames = latency_cycles(planned) // planned.cycles + 8
-    run = self_timed(
-        planned, at_once(planned, frames), frames, fifo_waits(planned), room_of(planned)
-    )
-    assert run is not None
-    held = {
-        s: most_waiting(run.written[s], run.freed[s], planned.reader[s][1].words)
-        for s in planned.streams
-    }
+    runs = runs_of(planned, latency_cycles(planned) // planned.cycles + 8)
+    held = {s: max(run.held[s] for run in runs) for s in planned.streams}
     width = {s: planned.writer[s][1].width for s in planned.streams}
     deep_ones = [s for s, words in room_of(planned).items() if words > MIN_DEPTH]
     room = sum(room_of(planned)[s] * width[s] for s in deep_ones)
