@@ -24,8 +24,8 @@ from lepton_edge.errors import (
 if TYPE_CHECKING:
     from lepton_edge.flow import CompileOptions
 
-TARGETS, LATER_TARGETS = ("fpga",), ("arm", "cuda", "cpu")
-LEVELS, LATER_LEVELS = ("reference", "csim", "rtl"), ("device",)
+TARGETS, LATER_TARGETS = ("fpga", "cpu"), ("arm", "cuda")
+LEVELS: tuple[str, ...] = ("reference", "csim", "rtl", "device")
 
 app = typer.Typer(
     name="lepton-edge",
@@ -127,7 +127,9 @@ def compile_command(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Where the artifact goes."),
     ] = None,
-    target: Annotated[str, typer.Option(metavar="NAME", help="Kind of device: fpga.")] = "fpga",
+    target: Annotated[
+        str, typer.Option(metavar="NAME", help="Kind of device: fpga or cpu.")
+    ] = "fpga",
     board: Annotated[
         str | None,
         typer.Option(
@@ -255,7 +257,14 @@ def run(
     input_: Annotated[
         Path, typer.Option("--input", "-i", metavar="FILE", help="Inputs: .npz or .npy.")
     ],
-    level: Annotated[str, typer.Option(metavar="NAME", help="reference, csim or rtl.")] = "csim",
+    level: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="reference, csim or rtl of a design, reference or device of a program; csim or "
+            "device by default.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the outputs: .npz or .npy."),
@@ -271,7 +280,8 @@ def run(
 
     Without --output, a short summary of the outputs is printed.
     """
-    _known("level", level, LEVELS, LATER_LEVELS)
+    if level is not None:
+        _known("level", level, LEVELS, ())
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.artifact.arrays import check_output, load_arrays, save_arrays
     from lepton_edge.cli import render
@@ -281,6 +291,7 @@ def run(
     inputs = load_arrays(input_, opened.manifest.inputs)
     if output is not None:
         check_output(output, len(opened.manifest.outputs))
+    level = level or opened.default_level
     outputs = opened.run(inputs, level=level, progress=out.progress, trace=trace)
     if output is not None:
         save_arrays(output, outputs)
