@@ -117,7 +117,9 @@ def _export_cifarnet(path: Path) -> None:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    kind = next(v for v in vars(module).values() if isinstance(v, type) and issubclass(v, torch.nn.Module))
+    kind = next(
+        v for v in vars(module).values() if isinstance(v, type) and issubclass(v, torch.nn.Module)
+    )
     network = kind().eval()
     state = torch.load(source.with_name("nxp_cifarnet_state_dict.pt"), weights_only=True)
     network.load_state_dict(state)
@@ -169,7 +171,9 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(given.threads))
     print(f"onnxruntime {ort.__version__}, {given.threads} thread(s)\n")
-    print("| network | ours µs | onnxruntime µs | ours / onnxruntime | compile s |\n|---|---|---|---|---|")
+    print(
+        "| network | ours µs | onnxruntime µs | ours / onnxruntime | compile s |\n|---|---|---|---|---|"
+    )
     ratios: list[float] = []
     for line in lines(given.networks or [*SMALL, *LARGE], given.threads, given.seconds):
         ratios.append(line.ratio)
@@ -178,7 +182,9 @@ def main() -> None:
             f"| {line.compile_s:.1f} |",
             flush=True,
         )
-    print(f"\ngeometric mean {math.exp(statistics.fmean(map(math.log, ratios))):.2f}, most {max(ratios):.2f}")
+    print(
+        f"\ngeometric mean {math.exp(statistics.fmean(map(math.log, ratios))):.2f}, most {max(ratios):.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -214,6 +214,10 @@ def compile_command(
     if plot is not None and not explore:
         what = "--plot draws what --explore finds"
         raise UserError(what, where="lepton-edge compile", hint="give --explore as well")
+    for option, is_given in (("--explore", explore), ("--dry-run", dry_run)):
+        if is_given and target != "fpga":
+            what = f"{option} is for hardware designs; the target is {target}"
+            raise UserError(what, where="lepton-edge compile", hint="choose --target fpga")
     root = None if dry_run or explore else _required_output(output)
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.cli import render

@@ -124,6 +124,12 @@ class Artifact:
         Raises:
             LeptonError: what went wrong; the report is as it was.
         """
+        if self.is_program:
+            raise UserError(
+                f"this artifact is a program for {self.manifest.target}; there is nothing to build",
+                where=str(self.root),
+                hint="compile the model with --target fpga",
+            )
         stored = replace(self._stored, report=self._report)  # what verify found is in it
         built = build_artifact(stored, options or BuildOptions(), progress or Silent())
         self._report = built.report

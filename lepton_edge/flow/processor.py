@@ -17,6 +17,7 @@ from lepton_edge.artifact.arrays import save_arrays
 from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Evidence, LayerRow, Metric, Report, VerificationRow
 from lepton_edge.artifact.store import ArtifactWriter, StoredArtifact
+from lepton_edge.errors import UserError
 from lepton_edge.flow.levels import Verified, require_equal
 from lepton_edge.flow.options import KEPT_SAMPLES, CompileOptions
 from lepton_edge.flow.planning import Prepared, prepare
@@ -51,7 +52,12 @@ def compile_for_processor(
     progress: Progress,
     example_inputs: Sequence[Any] | None,
 ) -> StoredArtifact:
-    """Compile a network for this computer's processor, prove it, and write the artifact."""
+    """Compile a network for this computer's processor, prove it, and write the artifact.
+
+    Raises:
+        UserError: an option was given that only designs have.
+    """
+    _refuse_options_of_designs(options)
     started = time.monotonic()
     with ArtifactWriter(output) as writer:
         watch = stage_saver(writer.root) if options.keep_stages else None
@@ -59,7 +65,7 @@ def compile_for_processor(
         network = prepared.lowered.graph
         with progress.stage("write the kernels"):
             program = _program(network)
-            layout = _write_code(writer.root, program)
+            layout = write_code(writer.root, program)
         samples = prepared.samples or random_inputs(network, options.samples)
         _write_graph(writer.root, network)
         save_arrays(writer.root / "samples.npz", {k: v[:KEPT_SAMPLES] for k, v in samples.items()})
@@ -76,6 +82,17 @@ def compile_for_processor(
         return writer.commit(manifest, report)
 
 
+def _refuse_options_of_designs(options: CompileOptions) -> None:
+    given = asdict(options)
+    for name in ("board", "fps", "latency_us", "clock_mhz", "folding", "lut", "dsp", "bram"):
+        if given[name] is not None:
+            option = "--" + name.replace("_", "-")
+            raise UserError(
+                f"{option} is for hardware designs; the target is {options.target}",
+                hint=f"leave {option} out, or choose --target fpga",
+            )
+
+
 def _program(network: Graph) -> Program:
     from lepton_edge.backends.tvm.machine import host
     from lepton_edge.backends.tvm.program import lowered
@@ -83,7 +100,7 @@ def _program(network: Graph) -> Program:
     return lowered(network, host())
 
 
-def _write_code(root: Path, program: Program) -> Layout:
+def write_code(root: Path, program: Program) -> Layout:
     """Write a program's library and constants."""
     from lepton_edge.backends.tvm.codegen import object_files, weights_of
 

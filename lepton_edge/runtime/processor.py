@@ -115,21 +115,24 @@ class Session:
         """Compute frames.
 
         Args:
-            arrays: for each input an array [N, ...], of the input's type.
+            arrays: for each input an array [N, ...], of the input's type; where an input has no
+                batch of 1, its one frame.
             advance: told how many frames are done, of how many.
 
         Returns:
-            An array [N, ...] for each output.
+            An array [N, ...] for each output, or that of the one frame.
         """
         given = [arrays[place.value] for place in self.layout.inputs]
+        if not all(place.shape[:1] == (1,) for place in self.layout.inputs):
+            self._compute(given)
+            values = zip(self.layout.outputs, self._outputs, strict=True)
+            return {place.value: view.copy() for place, view in values}
         count = len(given[0]) if given else 1
         results = [
             np.empty((count, *_frame(place.shape)), place.dtype) for place in self.layout.outputs
         ]
         for i in range(count):
-            for view, array in zip(self._inputs, given, strict=True):
-                view[...] = array[i].reshape(view.shape)
-            self._call(*self._pointers)
+            self._compute([array[i] for array in given])
             for result, view in zip(results, self._outputs, strict=True):
                 result[i] = view.reshape(result.shape[1:])
             if advance and i % 256 == 255:
@@ -148,6 +151,12 @@ class Session:
             call(*pointers)
             times.append(clock() - begin)
         return times
+
+    def _compute(self, frame: Sequence[Array]) -> None:
+        """Compute one frame, given its inputs."""
+        for view, array in zip(self._inputs, frame, strict=True):
+            view[...] = array.reshape(view.shape)
+        self._call(*self._pointers)
 
     def _view(self, place: Place) -> Array:
         """Return an input or output as an array in the arena."""

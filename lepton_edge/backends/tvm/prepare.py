@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from lepton_edge.backends.tvm.groups import MOVES
 from lepton_edge.backends.tvm.machine import Machine
 from lepton_edge.ir.graph import Graph, Node, Rewriter
 from lepton_edge.ir.op import Op
 from lepton_edge.ir.ops import quantized as q
-from lepton_edge.ir.ops.linear import Conv
+from lepton_edge.ir.ops.linear import Conv, Dense
+from lepton_edge.ir.ops.pool import MaxPool
+from lepton_edge.ir.ops.select import TopK
 from lepton_edge.ir.ops.shape import Reshape
-from lepton_edge.ir.types import QuantType
+from lepton_edge.ir.types import QuantType, TensorType
 
 BYTE_BITS = 8
 
@@ -59,23 +62,76 @@ def with_constants_folded(graph: Graph) -> Graph:
 
 
 def with_unsigned_codes(graph: Graph) -> Graph:
-    """Return the network with unsigned activations of up to 8 bits wherever nobody outside sees.
+    """Return the network with unsigned inputs of up to 8 bits for convolutions and dense layers.
 
     A signed code moves up by half of its range, and its zero point with it, so that it stands for
     the same real. What is computed from ``code - zero_point`` stays as it is; the other ops on
     codes get other constants.
     """
-    new = Rewriter(graph)
-    for value in graph.inputs:
-        elem = graph.types[value].elem
-        if _moves(elem) and graph.consumers[value]:
-            out = _moved(graph.types[value].quant)
-            constants = [new.constant(np.array([v])) for v in (1, _offset(elem))]
-            op = q.Requantize(out, 0, out.lowest, out.highest)
-            new.replace(value, new.emit1(op, [value, *constants], name=f"{value}_unsigned"))
-    for node in graph.nodes:
-        _rewrite(new, node)
-    return new.done()
+    return _Moving(graph).run()
+
+
+class _Moving:
+    """Copies a network, with codes moved where layers want them to be."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.new = Rewriter(graph)
+        self.wanted = _read_by_layers(graph)
+        self.moved: dict[str, str] = {}
+
+    def run(self) -> Graph:
+        for value in self.graph.inputs:
+            self._move(value)
+        for node in self.graph.nodes:
+            self._copy(node)
+        return self.new.done()
+
+    def _copy(self, node: Node) -> None:
+        """Copy a node, with what it makes of codes, and the codes that it makes, moved."""
+        new, op = self.new, node.op
+        inputs = [self.moved.get(value, new[value]) for value in node.inputs]
+        inputs = _on_moved_codes(new, node, inputs)
+        is_inside = not any(value in self.graph.outputs for value in node.outputs)
+        is_wanted = any(value in self.wanted for value in node.outputs)
+        if is_inside and is_wanted and isinstance(op, MAKERS) and not _clamps_by_type(op):
+            op, inputs = _with_moved_codes(new, op, inputs)
+        new.copy(node, op, inputs)
+        for value in node.outputs:
+            if value in self.graph.outputs and new.type_of(new[value]) != self.graph.types[value]:
+                self.moved[value] = new[value]
+                new.replace(value, self._shifted(value, new[value], self.graph.types[value]))
+            else:
+                self._move(value)
+
+    def _move(self, value: str) -> None:
+        """Give a value that is wanted unsigned an unsigned twin, unless it is unsigned already."""
+        type_ = self.new.type_of(self.new[value])
+        if value in self.wanted and _moves(type_.elem):
+            moved = type_.with_elem(_moved(type_.quant))
+            self.moved[value] = self._shifted(value, self.new[value], moved)
+
+    def _shifted(self, name: str, value: str, to: TensorType) -> str:
+        """Return a value's codes as those of a type with another zero point."""
+        by = to.quant.zero_point[0] - self.new.type_of(value).quant.zero_point[0]
+        constants = [self.new.constant(np.array([v])) for v in (1, by)]
+        op = q.Requantize(to.quant, 0, to.quant.lowest, to.quant.highest)
+        return self.new.emit1(op, [value, *constants], name=f"{name}_moved")
+
+
+def _read_by_layers(graph: Graph) -> set[str]:
+    """Return the signed codes that reach a layer as they are, or moved about."""
+    wanted: set[str] = set()
+    for node in reversed(graph.nodes):
+        if isinstance(node.op, (Conv, Dense)):
+            wanted.add(node.inputs[0])
+        elif isinstance(node.op, PASSING) and any(value in wanted for value in node.outputs):
+            wanted.update(node.inputs)
+    return {value for value in wanted if _moves(graph.types[value].elem)}
+
+
+PASSING = (*MOVES, MaxPool, TopK)
+"""Ops whose results are codes that they have read."""
 
 
 def _moves(elem: object) -> bool:
@@ -101,30 +157,27 @@ def _moved(quant: QuantType) -> QuantType:
     return QuantType(quant.bits, False, quant.scale, zero)
 
 
-def _rewrite(new: Rewriter, node: Node) -> None:
-    """Copy a node, with what it makes of codes, and the codes that it makes, moved."""
-    graph, op = new.graph, node.op
-    inputs = [new[value] for value in node.inputs]
-    before, after = graph.types[node.inputs[0]], new.type_of(inputs[0])
-    by = 0 if before.elem == after.elem else _offset(before.elem)
+def _on_moved_codes(new: Rewriter, node: Node, inputs: list[str]) -> list[str]:
+    """Return the inputs of a node, with constants that suit codes which have moved."""
+    before, after = new.graph.types[node.inputs[0]], new.type_of(inputs[0])
+    if before.elem == after.elem:
+        return inputs
+    op, by = node.op, _offset(before.elem)
     arrays = [new.constant_of(value) for value in inputs]
-    if by and isinstance(op, q.Requantize):
+    if isinstance(op, q.Requantize):
         multiplier, addend = (np.asarray(a, np.int64) for a in arrays[1:])
-        inputs[2] = new.constant(addend - multiplier * by)
-    elif by and isinstance(op, q.Threshold):
+        return [*inputs[:2], new.constant(addend - multiplier * by)]
+    if isinstance(op, q.Threshold):
         thresholds, sign = (np.asarray(a, np.int64) for a in arrays[1:])
-        inputs[1] = new.constant(thresholds + sign[:, np.newaxis] * by)
-    elif by and isinstance(op, (q.Lookup, q.SoftmaxCodes)) and before.quant.narrow:
+        return [inputs[0], new.constant(thresholds + sign[:, np.newaxis] * by), inputs[2]]
+    if isinstance(op, (q.Lookup, q.SoftmaxCodes)) and before.quant.narrow:
         # One more code, which never comes: the lowest, and with it the largest difference.
         side = (1, 0) if isinstance(op, q.Lookup) else (0, 1)
         table = np.asarray(arrays[1])
         widths = [(0, 0)] * (table.ndim - 1) + [side]
         elem = new.type_of(inputs[1]).elem
-        inputs[1] = new.constant(np.pad(table, widths, mode="edge"), elem)
-    is_inside = not any(value in graph.outputs for value in node.outputs)
-    if is_inside and isinstance(op, MAKERS) and _moves(op.out) and not _clamps_by_type(op):
-        op, inputs = _with_moved_codes(new, op, inputs)
-    new.copy(node, op, inputs)
+        return [inputs[0], new.constant(np.pad(table, widths, mode="edge"), elem)]
+    return inputs
 
 
 MAKERS = (q.Quantize, q.Requantize, q.Threshold, q.Lookup, q.SoftmaxCodes)
@@ -139,6 +192,8 @@ def _clamps_by_type(op: object) -> bool:
 def _with_moved_codes(new: Rewriter, op: Op, inputs: list[str]) -> tuple[Op, list[str]]:
     """Return an op, and its inputs, that gives unsigned codes for signed ones."""
     assert isinstance(op, MAKERS)
+    if not _moves(op.out):
+        return op, inputs
     by, out = _offset(op.out), _moved(op.out)
     if isinstance(op, q.Requantize):
         addend = np.asarray(new.constant_of(inputs[2]), np.int64) + (by << op.shift)

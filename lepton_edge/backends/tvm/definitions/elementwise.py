@@ -16,14 +16,14 @@ Function = Callable[[Expr, int], Expr]
 """A function of a vector of so many lanes."""
 
 
-def mapped(site: Site, function: Function) -> tuple[View, ...]:
-    """Return a function of each element."""
+def mapped(site: Site, function: Function, lanes: int | None = None) -> tuple[View, ...]:
+    """Return a function of each element, of so many lanes at most."""
     x = site.view()
 
     def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
         return function(T.Bind(x.at(memory, index, lanes)), lanes)
 
-    return (View(site.sig.outputs[0], at, x.lanes),)
+    return (View(site.sig.outputs[0], at, lanes or x.lanes),)
 
 
 def f32(value: float, lanes: int) -> Expr:
@@ -121,7 +121,7 @@ FUNCTIONS: dict[str, Function] = {
     "sign": _sign,
     "sin": lambda x, n: T.sin(x),
     "cos": lambda x, n: T.cos(x),
-    "erf": lambda x, n: T.erf(x),
+    "erf": lambda x, n: T.call_pure_extern("float32", "erff", x),  # C's own
     "softplus": lambda x, n: T.Max(x, f32(0, n)) + T.log(f32(1, n) + T.exp(T.Min(x, -x))),
     "softsign": lambda x, n: x / (f32(1, n) + T.Max(x, -x)),
 }
@@ -134,7 +134,7 @@ def function(site: Site) -> tuple[View, ...]:
     op: ew.Function = site.op
     if op.kind not in FUNCTIONS:
         raise UnsupportedError(f"the function {op.kind!r} has no form for processors")
-    return mapped(site, FUNCTIONS[op.kind])
+    return mapped(site, FUNCTIONS[op.kind], 1 if op.kind == "erf" else None)
 
 
 # -- two operands ---------------------------------------------------------------------------------
