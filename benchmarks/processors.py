@@ -114,7 +114,8 @@ def _export_cifarnet(path: Path) -> None:
 
     source = shared() / "models" / "nxp_cifarnet_model.py"
     spec = importlib.util.spec_from_file_location("cifarnet", source)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     kind = next(
@@ -171,9 +172,8 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(given.threads))
     print(f"onnxruntime {ort.__version__}, {given.threads} thread(s)\n")
-    print(
-        "| network | ours µs | onnxruntime µs | ours / onnxruntime | compile s |\n|---|---|---|---|---|"
-    )
+    print("| network | ours µs | onnxruntime µs | ours / onnxruntime | compile s |")
+    print("|---|---|---|---|---|")
     ratios: list[float] = []
     for line in lines(given.networks or [*SMALL, *LARGE], given.threads, given.seconds):
         ratios.append(line.ratio)
@@ -182,9 +182,8 @@ def main() -> None:
             f"| {line.compile_s:.1f} |",
             flush=True,
         )
-    print(
-        f"\ngeometric mean {math.exp(statistics.fmean(map(math.log, ratios))):.2f}, most {max(ratios):.2f}"
-    )
+    mean = math.exp(statistics.fmean(map(math.log, ratios)))
+    print(f"\ngeometric mean {mean:.2f}, most {max(ratios):.2f}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from lepton_edge.errors import (
 if TYPE_CHECKING:
     from lepton_edge.flow import CompileOptions
 
-TARGETS, LATER_TARGETS = ("fpga", "cpu"), ("arm", "cuda")
+TARGETS, LATER_TARGETS = ("fpga", "arm", "cpu"), ("cuda",)
 LEVELS: tuple[str, ...] = ("reference", "csim", "rtl", "device")
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_BOARD = "pynq-z2"
-PROCESSORS = ("cpu",)
+PROCESSORS = ("cpu", "arm")
 """Targets that run programs; the others are hardware designs."""
 
 LEVELS = ("reference", "csim", "rtl", "device")
@@ -30,8 +30,8 @@ class CompileOptions:
     """What ``compile`` is asked for.
 
     Args:
-        target: kind of device: fpga, or cpu for the processor of this computer.
-        board: a known board or a .toml file; DEFAULT_BOARD when None.
+        target: kind of device: fpga, arm, or cpu for the processor of this computer.
+        board: a known board or computer, or a .toml file; the target's usual one when None.
         calibration: .npz or .npy with real inputs.
         quantize: auto, none or int8.
         observer: minmax, percentile or mse.

@@ -17,6 +17,7 @@ from lepton_edge.artifact.arrays import save_arrays
 from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Evidence, LayerRow, Metric, Report, VerificationRow
 from lepton_edge.artifact.store import ArtifactWriter, StoredArtifact
+from lepton_edge.backends.computers import load_computer
 from lepton_edge.errors import UserError
 from lepton_edge.flow.levels import Verified, require_equal
 from lepton_edge.flow.options import KEPT_SAMPLES, CompileOptions
@@ -30,19 +31,25 @@ from lepton_edge.ir.text import to_text
 from lepton_edge.ir.types import Array
 from lepton_edge.passes.quantization_loss import quantization_loss
 from lepton_edge.progress import Progress
+from lepton_edge.runtime.emulated import EmulatedSession
 from lepton_edge.runtime.processor import Layout, Place, Session
-from lepton_edge.toolchain import linker
+from lepton_edge.toolchain import cross, linker
 
 if TYPE_CHECKING:
+    from lepton_edge.backends.tvm.machine import Machine
     from lepton_edge.backends.tvm.program import Program
+
+DEFAULT_COMPUTER = "raspberry-pi-4"
 
 FLOAT_TOLERANCE = 1e-4
 """Most that outputs of a float network may be off, of the largest output."""
 
 BENCHMARK_RUNS = 200
 
-CODE = Path("code")
-LIBRARY, WEIGHTS = CODE / "network.so", CODE / "weights.bin"
+CODE = "code"
+"""The artifact's folder with the program."""
+
+LIBRARY, WEIGHTS = "network.so", "weights.bin"
 
 
 def compile_for_processor(
@@ -58,14 +65,15 @@ def compile_for_processor(
         UserError: an option was given that only designs have.
     """
     _refuse_options_of_designs(options)
+    machine = _machine(options)
     started = time.monotonic()
     with ArtifactWriter(output) as writer:
         watch = stage_saver(writer.root) if options.keep_stages else None
         prepared = prepare(model, options, progress, watch, example_inputs)
         network = prepared.lowered.graph
         with progress.stage("write the kernels"):
-            program = _program(network)
-            layout = write_code(writer.root, program)
+            program = lowered_program(network, machine)
+            layout = write_code(writer.root / CODE, program)
         samples = prepared.samples or random_inputs(network, options.samples)
         _write_graph(writer.root, network)
         save_arrays(writer.root / "samples.npz", {k: v[:KEPT_SAMPLES] for k, v in samples.items()})
@@ -84,7 +92,8 @@ def compile_for_processor(
 
 def _refuse_options_of_designs(options: CompileOptions) -> None:
     given = asdict(options)
-    for name in ("board", "fps", "latency_us", "clock_mhz", "folding", "lut", "dsp", "bram"):
+    own = ("board",) if options.target == "cpu" else ()
+    for name in (*own, "fps", "latency_us", "clock_mhz", "folding", "lut", "dsp", "bram"):
         if given[name] is not None:
             option = "--" + name.replace("_", "-")
             raise UserError(
@@ -93,22 +102,36 @@ def _refuse_options_of_designs(options: CompileOptions) -> None:
             )
 
 
-def _program(network: Graph) -> Program:
-    from lepton_edge.backends.tvm.machine import host
-    from lepton_edge.backends.tvm.program import lowered
+def _machine(options: CompileOptions) -> Machine:
+    """Return the processor that is compiled for."""
+    from lepton_edge.backends.tvm import machine
 
-    return lowered(network, host())
+    if options.target == "cpu":
+        return machine.host()
+    host = load_computer(options.board or DEFAULT_COMPUTER).host
+    of_arch = machine.arm64 if host.arch == "aarch64" else machine.arm32
+    return of_arch(host.cpu.lower())
 
 
-def write_code(root: Path, program: Program) -> Layout:
-    """Write a program's library and constants."""
+def write_code(folder: Path, program: Program) -> Layout:
+    """Write a program: object files, constants, the C around them; a library for this computer."""
+    from lepton_edge.backends.tvm import c_form
     from lepton_edge.backends.tvm.codegen import object_files, weights_of
 
-    folder = root / CODE
-    folder.mkdir()
+    folder.mkdir(parents=True)
     weights = weights_of(program)
-    linker.link_library(object_files(program, weights, folder), root / LIBRARY)
-    (root / WEIGHTS).write_bytes(weights.data.tobytes())
+    objects = object_files(program, weights, folder)
+    (folder / WEIGHTS).write_bytes(weights.data.tobytes())
+    texts = {
+        "network.h": c_form.header(program, weights.data.size),
+        "network.c": c_form.source(program),
+        "weights.S": c_form.WEIGHTS,
+        "frames.c": c_form.main(program),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    if program.machine.arch == platform.machine():
+        linker.link_library(objects, folder / LIBRARY)
     graph = program.graph
 
     def places(values: Sequence[str]) -> tuple[Place, ...]:
@@ -122,8 +145,17 @@ def write_code(root: Path, program: Program) -> Layout:
             for value in values
         )
 
-    features = program.machine.features
-    return Layout(program.arena.num_bytes, places(graph.inputs), places(graph.outputs), features)
+    return Layout(
+        program.arena.num_bytes,
+        places(graph.inputs),
+        places(graph.outputs),
+        program.machine.arch,
+        program.machine.features,
+    )
+
+
+def _board(options: CompileOptions) -> str:
+    return "" if options.target == "cpu" else options.board or DEFAULT_COMPUTER
 
 
 def _write_graph(root: Path, network: Graph) -> None:
@@ -138,7 +170,7 @@ def _manifest(network: Graph, layout: Layout, options: CompileOptions) -> Manife
     return Manifest(
         name=network.name,
         target=options.target,
-        board="",
+        board=_board(options),
         clock_mhz=0.0,
         design_id="0",
         inputs=specs_of(network, network.inputs),
@@ -175,7 +207,7 @@ def _report(prepared: Prepared, program: Program, options: CompileOptions) -> Re
     return Report(
         model=network.name,
         target=options.target,
-        board="",
+        board=_board(options),
         metrics=metrics,
         layers=rows,
         warnings=prepared.doubts,
@@ -185,15 +217,36 @@ def _report(prepared: Prepared, program: Program, options: CompileOptions) -> Re
 # -- levels ---------------------------------------------------------------------------------------
 
 
-def session(root: Path, manifest: Manifest) -> Session:
-    """Return the network of an artifact, ready to run."""
+def lowered_program(network: Graph, machine: Machine) -> Program:
+    """Return the program of a network."""
+    from lepton_edge.backends.tvm.program import lowered
+
+    return lowered(network, machine)
+
+
+def session(root: Path, manifest: Manifest) -> Session | EmulatedSession:
+    """Return the network of an artifact, ready to run: here, or by an emulator.
+
+    Raises:
+        ToolMissingError: it is for another processor, and a tool for that is not there.
+    """
     stored = manifest.options["layout"]
     inputs, outputs = (
         tuple(Place(**{**p, "shape": tuple(p["shape"])}) for p in stored[side])
         for side in ("inputs", "outputs")
     )
-    layout = Layout(stored["arena_bytes"], inputs, outputs, tuple(stored["features"]))
-    return Session(root / LIBRARY, root / WEIGHTS, layout)
+    arch, features = stored["arch"], tuple(stored["features"])
+    layout = Layout(stored["arena_bytes"], inputs, outputs, arch, features)
+    return open_session(root / CODE, layout)
+
+
+def open_session(folder: Path, layout: Layout) -> Session | EmulatedSession:
+    """Return a program that ``write_code`` wrote, ready to run."""
+    if layout.arch == platform.machine():
+        return Session(folder / LIBRARY, folder / WEIGHTS, layout)
+    emulator = cross.emulator(layout.arch)
+    program = cross.build_program(folder, layout.arch)
+    return EmulatedSession([*emulator, str(program)], layout)
 
 
 def run_network(
@@ -248,8 +301,10 @@ def _differs(found: Array, wanted: Array) -> Array:
     return np.asarray(~(np.abs(a - b) <= FLOAT_TOLERANCE * most).all(axis=1))
 
 
-def _speed(device: Session) -> Iterator[Metric]:
-    """Yield what a frame takes."""
+def _speed(device: Session | EmulatedSession) -> Iterator[Metric]:
+    """Yield what a frame takes, where it runs by itself."""
+    if not isinstance(device, Session):
+        return
     latency = 1e6 * statistics.median(device.benchmark(BENCHMARK_RUNS))
     source = f"median of {BENCHMARK_RUNS} runs on this machine, one thread"
     yield Metric("latency_us", round(latency, 3), "µs", Evidence.MEASURED, source)

@@ -22,7 +22,7 @@ ALIGNMENT = 64
 SLACK = 64
 """Bytes behind the arena and the weights that kernels may read, never write."""
 
-ENTRY = "lepton_run"
+ENTRY = "lepton_entry"
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,14 @@ class Layout:
         arena_bytes: what activations take, inputs and outputs included.
         inputs: where the inputs lie.
         outputs: where the outputs lie.
+        arch: the processor's architecture, as ``uname -m`` says it.
         features: what the processor must be able to do, as /proc/cpuinfo calls it.
     """
 
     arena_bytes: int
     inputs: tuple[Place, ...]
     outputs: tuple[Place, ...]
+    arch: str = ""
     features: tuple[str, ...] = ()
 
 
@@ -129,7 +131,8 @@ class Session:
             return {place.value: view.copy() for place, view in values}
         count = len(given[0]) if given else 1
         results = [
-            np.empty((count, *_frame(place.shape)), place.dtype) for place in self.layout.outputs
+            np.empty((count, *frame_shape(place.shape)), place.dtype)
+            for place in self.layout.outputs
         ]
         for i in range(count):
             self._compute([array[i] for array in given])
@@ -137,8 +140,7 @@ class Session:
                 result[i] = view.reshape(result.shape[1:])
             if advance and i % 256 == 255:
                 advance(i + 1, count)
-        names = (place.value for place in self.layout.outputs)
-        return dict(zip(names, results, strict=True))
+        return {p.value: result for p, result in zip(self.layout.outputs, results, strict=True)}
 
     def benchmark(self, repeats: int, warm_up: int = 10) -> list[float]:
         """Return how long each of some runs takes, in seconds, on the last frame."""
@@ -170,7 +172,7 @@ class Session:
         return data.view(place.dtype).reshape(place.shape)
 
 
-def _frame(shape: Sequence[int]) -> tuple[int, ...]:
+def frame_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """Return a frame's shape without the batch of 1."""
     return tuple(shape[1:] if shape[:1] == (1,) else shape)
 

@@ -25,7 +25,7 @@ from lepton_edge.backends.tvm.arena import aligned
 from lepton_edge.backends.tvm.program import Program
 from lepton_edge.ir.types import Array
 
-ENTRY = "lepton_run"
+ENTRY = "lepton_entry"
 """The function that runs a network, on what lies in the arena, with the weights."""
 
 PASSES = (
@@ -96,7 +96,7 @@ def object_files(program: Program, weights: Weights, folder: Path) -> tuple[Path
         names.append(str(functions[key].attrs["global_symbol"]))
     kernels = {str(f.attrs["global_symbol"]): f for f in functions.values()}
     target = program.machine.target
-    paths = folder / "kernels.o", folder / "network.o"
+    paths = folder / "kernels.o", folder / "calls.o"
     _build(kernels, target).write_to_file(str(paths[0]), "o")
     _build({ENTRY: _entry(program, weights, names)}, target).write_to_file(str(paths[1]), "o")
     return paths

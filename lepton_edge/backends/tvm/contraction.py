@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from tvm import tirx
 from tvm.script import tirx as T
 
 from lepton_edge.backends.tvm.definitions.codes import reach
@@ -51,19 +52,38 @@ class Step:
         k: inputs of a step.
         weight_dtype: how weights are stored.
         acc_dtype: of a sum.
-        take: loads the inputs of a step, the same for all lanes.
+        take: loads the inputs of ``group`` steps.
+        pick: gives those of one of these steps, the same for all lanes.
         add: adds the products to sums.
+        group: steps whose inputs are loaded at once.
+        parts: vectors in which the weights of a step come, each with k / parts for every lane.
     """
 
     k: int
     weight_dtype: str
     acc_dtype: str
     take: Callable[[Buffer, Expr, int], Expr]
+    pick: Callable[[Expr, int, int], Expr]
     add: Callable[[Expr, Expr, Expr, int], Expr]
+    group: int = 1
+    parts: int = 1
 
 
 def _same(value: Expr, lanes: int) -> Expr:
     return T.broadcast(value, lanes) if lanes > 1 else value
+
+
+def _only(taken: Expr, step: int, lanes: int) -> Expr:
+    """Return the inputs of the only step that they were loaded for."""
+    return taken
+
+
+def _lane(taken: Expr, step: int, lanes: int) -> Expr:
+    """Return one lane in all lanes."""
+    return tirx.Shuffle([taken], [tirx.const(step, "int32")] * lanes)
+
+
+# x86
 
 
 def _take_bytes(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
@@ -96,6 +116,55 @@ def _add_madd(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
     return total + T.call_llvm_pure_intrin(f"int32x{lanes}", _MADD[lanes], x, weights)
 
 
+# Arm
+
+
+def _take_words(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
+    """Return sixteen bytes as four words, each for a step."""
+    return T.reinterpret("int32x4", load(buffer, offset, 16))
+
+
+def _pick_word(taken: Expr, step: int, lanes: int) -> Expr:
+    return T.reinterpret("int8x16", _lane(taken, step, 4))
+
+
+def _add_sdot(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
+    """Source: Arm DDI 0487, SDOT (by element, which LLVM makes of the lane)."""
+    name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
+    return T.call_llvm_pure_intrin("int32x4", name, total, weights, x)
+
+
+def _take_pairs(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
+    """Return sixteen bytes as eight pairs, two for a step."""
+    return T.reinterpret("int16x8", load(buffer, offset, 16))
+
+
+def _pick_pairs(taken: Expr, step: int, lanes: int) -> Expr:
+    return [T.reinterpret("int8x8", _lane(taken, 2 * step + i, 4)) for i in range(2)]
+
+
+def _products(x: Expr, weights: Expr) -> Expr:
+    """Return two products for each of four lanes, added in 16 bits: |w| is below 128."""
+    halves = [part(weights, 8 * i, 8) for i in range(2)]
+    wide = [T.cast(w, "int16x8") * T.cast(v, "int16x8") for w, v in zip(halves, x, strict=True)]
+    return wide[0] + wide[1]
+
+
+def _add_smlal(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
+    """Source: Arm DDI 0487, SADALP."""
+    name = "llvm.aarch64.neon.saddlp.v4i32.v8i16"
+    return total + T.call_llvm_pure_intrin("int32x4", name, _products(x, weights))
+
+
+def _add_vmlal(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
+    """Source: Arm DDI 0406, VPADAL."""
+    name = "llvm.arm.neon.vpadals.v4i32.v8i16"
+    return T.call_llvm_pure_intrin("int32x4", name, total, _products(x, weights))
+
+
+# any
+
+
 def _take_one(dtype: str) -> Callable[[Buffer, Expr, int], Expr]:
     return lambda buffer, offset, lanes: _same(cast(buffer[offset], dtype), lanes)
 
@@ -105,10 +174,23 @@ def _add_wide(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
     return total + x * cast(weights, "int32", lanes)
 
 
-FLOAT = Step(1, "float32", "float32", _take_one("float32"), lambda t, x, w, lanes: t + x * w)
-VNNI = Step(4, "int8", "int32", _take_bytes, _add_vnni)
-MADD = Step(2, "int16", "int32", _take_pair, _add_madd)
-WIDE = Step(1, "int16", "int32", _take_one("int32"), _add_wide)
+def _add_floats(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
+    """Multiply and add, which LLVM makes one operation."""
+    return total + x * weights
+
+
+def _take_floats(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
+    return load(buffer, offset, 4)
+
+
+FLOAT = Step(1, "float32", "float32", _take_one("float32"), _only, _add_floats)
+FLOAT_LANES = Step(1, "float32", "float32", _take_floats, _lane, _add_floats, group=4)
+VNNI = Step(4, "int8", "int32", _take_bytes, _only, _add_vnni)
+MADD = Step(2, "int16", "int32", _take_pair, _only, _add_madd)
+SDOT = Step(4, "int8", "int32", _take_words, _pick_word, _add_sdot, group=4)
+SMLAL = Step(4, "int8", "int32", _take_pairs, _pick_pairs, _add_smlal, group=4, parts=2)
+VMLAL = Step(4, "int8", "int32", _take_pairs, _pick_pairs, _add_vmlal, group=4, parts=2)
+WIDE = Step(1, "int16", "int32", _take_one("int32"), _only, _add_wide)
 
 
 @dataclass(frozen=True)
@@ -196,16 +278,28 @@ def layer_of(
         layer = Layer(step, weights, start.astype(np.int32), strides, dilations, corner, pixels)
     else:
         start = np.zeros(len(weights), np.float32) if bias is None else bias
-        layer = Layer(FLOAT, weights, start, strides, dilations, corner, pixels)
+        step = FLOAT if machine.dot in X86 else FLOAT_LANES
+        layer = Layer(step, weights, start, strides, dilations, corner, pixels)
     return layer if any(output.border) else _with_rows_joined(layer, storage)
 
 
+X86 = (Dot.VNNI, Dot.MADD)
+
+
 def _integer_step(machine: Machine, x: QuantType, weights: Array) -> Step:
-    fits_byte = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
-    if machine.dot is Dot.VNNI and not x.signed and fits_byte:
-        return VNNI
-    if machine.dot in (Dot.VNNI, Dot.MADD) and np.abs(weights).max(initial=0) < 1 << 15:
-        return MADD
+    """Return the fastest step that is exact for a layer's inputs and weights."""
+    least, most = int(weights.min(initial=0)), int(weights.max(initial=0))
+    fits_byte = least >= -128 and most <= 127
+    if machine.dot in X86:
+        if machine.dot is Dot.VNNI and not x.signed and fits_byte:
+            return VNNI
+        return MADD if max(-least, most) < 1 << 15 else WIDE
+    if not x.signed and x.bits > 7:
+        return WIDE
+    if machine.dot is Dot.SDOT and fits_byte:
+        return SDOT
+    if max(-least, most) < 128:
+        return VMLAL if machine.is_arm32 else SMLAL
     return WIDE
 
 
@@ -276,14 +370,16 @@ def packed(layer: Layer, lanes: int) -> Array:
     A window's rows are what it has in one piece in memory: KW pixels, or one where it is dilated.
     """
     channels_out, kh, kw, _ = layer.weights.shape
+    step = layer.step
     pieces_of_row = kw if layer.dilations[1] > 1 else 1
     rows = layer.weights.reshape(channels_out, kh * pieces_of_row, -1)
-    steps = -(-rows.shape[2] // layer.step.k)
+    steps = -(-rows.shape[2] // (step.k * step.group)) * step.group
     blocks = -(-channels_out // lanes)
-    room = np.zeros((blocks * lanes, rows.shape[1], steps * layer.step.k), rows.dtype)
+    room = np.zeros((blocks * lanes, rows.shape[1], steps * step.k), rows.dtype)
     room[:channels_out, :, : rows.shape[2]] = rows
-    tiles = room.reshape(blocks, lanes, rows.shape[1], steps, layer.step.k)
-    return tiles.transpose(0, 2, 3, 1, 4).astype(layer.step.weight_dtype)
+    tiles = room.reshape(blocks, lanes, rows.shape[1], steps, step.parts, -1)
+    packed_tiles = tiles.transpose(0, 2, 3, 4, 1, 5).astype(step.weight_dtype)
+    return packed_tiles.reshape(blocks, rows.shape[1], steps, lanes, step.k)
 
 
 def contraction(
@@ -377,30 +473,35 @@ class _Loops:
             put(total, load(memory[self.start], (block + b) * lanes, lanes), lanes)
         kh, kw = layer.weights.shape[1], self.windows // layer.weights.shape[1]
         _, _, stored_width, channels = _as_image(self.source)
-        with some(kh) as i, some(kw) as j, some(self.steps) as s:
-            weights = [
-                T.Bind(
-                    load(
-                        memory[self.weights], self._place(block + b, i * kw + j, s), lanes * step.k
-                    )
-                )
-                for b in range(blocks)
-            ]
+        with some(kh) as i, some(kw) as j, some(self.steps // step.group) as group:
             row = y * layer.strides[0] + i * layer.dilations[0] + layer.corner[0]
-            for p in range(pixels):
+            first = group * step.group
+
+            def take(p: int) -> Expr:
                 column = (x + p) * layer.strides[1] + j * layer.dilations[1] + layer.corner[1]
-                offset = (row * stored_width + column) * channels + s * step.k
-                taken = T.Bind(step.take(memory[self.x], offset, lanes))
-                for b in range(blocks):
-                    total = sums[p, b]
-                    put(total, step.add(get(total, lanes), taken, weights[b], lanes), lanes)
+                offset = (row * stored_width + column) * channels + first * step.k
+                return T.Bind(step.take(memory[self.x], offset, lanes))
+
+            # Inputs of several steps are loaded at once; those of one only when they are wanted.
+            taken = [take(p) for p in range(pixels)] if step.group > 1 else []
+            for u in range(step.group):
+                weights = [
+                    self._weights(memory, block + b, i * kw + j, first + u) for b in range(blocks)
+                ]
+                for p in range(pixels):
+                    picked = step.pick(taken[p] if taken else take(p), u, lanes)
+                    for b in range(blocks):
+                        total = sums[p, b]
+                        put(total, step.add(get(total, lanes), picked, weights[b], lanes), lanes)
         for (p, b), total in sums.items():
             self._sum = T.Bind(get(total, lanes))
             self._store(memory, view, target, output, block, b, y, x + p)
 
-    def _place(self, block: Expr, window: Expr, s: Expr) -> Expr:
+    def _weights(self, memory: Memory, block: Expr, window: Expr, s: Expr) -> Expr:
+        """Return the weights of a step for a vector of channels."""
         size = self.lanes * self.layer.step.k
-        return ((block * self.windows + window) * self.steps + s) * size
+        place = ((block * self.windows + window) * self.steps + s) * size
+        return T.Bind(load(memory[self.weights], place, size))
 
     def _store(
         self, memory: Memory, view: View, target: Buffer, output: Storage,

@@ -13,14 +13,15 @@ class Dot(Enum):
     """How a processor multiplies and adds 8-bit integers.
 
     VNNI takes four unsigned with four signed factors for each 32-bit sum (Intel SDM, vpdpbusd);
-    SDOT four signed with four signed ones (Arm DDI 0487, SDOT); MADD two 16-bit factors with two
-    others (vpmaddwd); NONE widens each product by itself.
+    MADD two 16-bit factors with two others (vpmaddwd). SDOT takes four signed with four signed ones
+    (Arm DDI 0487, SDOT); SMLAL adds products of bytes in 16 bits, two by two, and those pairwise
+    to 32-bit sums (SMULL, SMLAL, SADALP).
     """
 
     VNNI = "vnni"
-    SDOT = "sdot"
     MADD = "madd"
-    NONE = "none"
+    SDOT = "sdot"
+    SMLAL = "smlal"
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,19 @@ class Machine:
     features: tuple[str, ...] = ()
 
     @property
-    def wants_unsigned(self) -> bool:
-        """Whether activations of 8 bits should be unsigned."""
-        return self.dot is Dot.VNNI
+    def byte_sign(self) -> bool | None:
+        """Whether the inputs of integer layers should be signed; None if it does not matter."""
+        return {Dot.VNNI: False, Dot.MADD: None}.get(self.dot, True)
+
+    @property
+    def arch(self) -> str:
+        """The architecture, as ``uname -m`` says it."""
+        return "armv7l" if self.is_arm32 else str(self.target["mtriple"]).split("-")[0]
+
+    @property
+    def is_arm32(self) -> bool:
+        """Whether it is a 32-bit Arm processor."""
+        return str(self.target["mtriple"]).startswith("armv7")
 
 
 def host() -> Machine:
@@ -77,3 +88,24 @@ LINUX_NAMES = {
     "avx_vnni": "avxvnni",
 }
 """What Linux calls the features that matter, and what LLVM calls them."""
+
+
+def arm64(cpu: str) -> Machine:
+    """Return an AArch64 processor by the name that LLVM gives it."""
+    target = {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": cpu}
+    features = set(map(str, tvm.target.codegen.llvm_get_cpu_features(tvm.target.Target(target))))
+    has_dot = "dotprod" in features
+    dot, needed = (Dot.SDOT, ("asimd", "asimddp")) if has_dot else (Dot.SMLAL, ("asimd",))
+    return Machine(cpu, target, 4, 32, dot, needed)
+
+
+def arm32(cpu: str) -> Machine:
+    """Return an ARMv7-A processor with NEON and hard floats, by the name that LLVM gives it."""
+    target = {
+        "kind": "llvm",
+        "mtriple": "armv7a-linux-gnueabihf",
+        "mcpu": cpu,
+        "mfloat-abi": "hard",
+        "mattr": ["+neon"],
+    }
+    return Machine(cpu, target, 4, 16, Dot.SMLAL, ("neon",))

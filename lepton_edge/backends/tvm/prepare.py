@@ -23,7 +23,8 @@ BYTE_BITS = 8
 def prepared(graph: Graph, machine: Machine) -> Graph:
     """Return the network as a processor's kernels want it."""
     folded = with_constants_folded(graph)
-    return with_copies(with_unsigned_codes(folded) if machine.wants_unsigned else folded)
+    sign = machine.byte_sign
+    return with_copies(folded if sign is None else with_layer_inputs(folded, is_signed=sign))
 
 
 def with_copies(graph: Graph) -> Graph:
@@ -58,26 +59,27 @@ def with_constants_folded(graph: Graph) -> Graph:
     return new.done()
 
 
-# -- unsigned codes -------------------------------------------------------------------------------
+# -- signs ----------------------------------------------------------------------------------------
 
 
-def with_unsigned_codes(graph: Graph) -> Graph:
-    """Return the network with unsigned inputs of up to 8 bits for convolutions and dense layers.
+def with_layer_inputs(graph: Graph, *, is_signed: bool) -> Graph:
+    """Return the network with signed, or unsigned, bytes as inputs of its layers.
 
-    A signed code moves up by half of its range, and its zero point with it, so that it stands for
-    the same real. What is computed from ``code - zero_point`` stays as it is; the other ops on
-    codes get other constants.
+    Codes move by half of their range, and their zero point with them, so that they stand for the
+    same reals. What is computed from ``code - zero_point`` stays as it is; the other ops on codes
+    get other constants.
     """
-    return _Moving(graph).run()
+    return _Moving(graph, is_signed).run()
 
 
 class _Moving:
     """Copies a network, with codes moved where layers want them to be."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, is_signed: bool) -> None:
         self.graph = graph
         self.new = Rewriter(graph)
-        self.wanted = _read_by_layers(graph)
+        self.is_signed = is_signed
+        self.wanted = _read_by_layers(graph, is_signed)
         self.moved: dict[str, str] = {}
 
     def run(self) -> Graph:
@@ -94,7 +96,8 @@ class _Moving:
         inputs = _on_moved_codes(new, node, inputs)
         is_inside = not any(value in self.graph.outputs for value in node.outputs)
         is_wanted = any(value in self.wanted for value in node.outputs)
-        if is_inside and is_wanted and isinstance(op, MAKERS) and not _clamps_by_type(op):
+        makes = isinstance(op, MAKERS) and _moves(op.out, self.is_signed)
+        if is_inside and is_wanted and makes and not _clamps_by_type(op):
             op, inputs = _with_moved_codes(new, op, inputs)
         new.copy(node, op, inputs)
         for value in node.outputs:
@@ -105,9 +108,9 @@ class _Moving:
                 self._move(value)
 
     def _move(self, value: str) -> None:
-        """Give a value that is wanted unsigned an unsigned twin, unless it is unsigned already."""
+        """Give a value that is wanted with the other sign a twin, unless it has moved already."""
         type_ = self.new.type_of(self.new[value])
-        if value in self.wanted and _moves(type_.elem):
+        if value in self.wanted and _moves(type_.elem, self.is_signed):
             moved = type_.with_elem(_moved(type_.quant))
             self.moved[value] = self._shifted(value, self.new[value], moved)
 
@@ -119,42 +122,41 @@ class _Moving:
         return self.new.emit1(op, [value, *constants], name=f"{name}_moved")
 
 
-def _read_by_layers(graph: Graph) -> set[str]:
-    """Return the signed codes that reach a layer as they are, or moved about."""
+def _read_by_layers(graph: Graph, is_signed: bool) -> set[str]:
+    """Return the codes of the other sign that reach a layer as they are, or moved about."""
     wanted: set[str] = set()
     for node in reversed(graph.nodes):
         if isinstance(node.op, (Conv, Dense)):
             wanted.add(node.inputs[0])
         elif isinstance(node.op, PASSING) and any(value in wanted for value in node.outputs):
             wanted.update(node.inputs)
-    return {value for value in wanted if _moves(graph.types[value].elem)}
+    return {value for value in wanted if _moves(graph.types[value].elem, is_signed)}
 
 
 PASSING = (*MOVES, MaxPool, TopK)
 """Ops whose results are codes that they have read."""
 
 
-def _moves(elem: object) -> bool:
-    """Whether a type is one of signed codes that fit a byte."""
-    return (
-        isinstance(elem, QuantType)
-        and elem.signed
-        and elem.bits <= BYTE_BITS
-        and elem.is_per_tensor
-        and not elem.bipolar
-    )
+def _moves(elem: object, is_signed: bool) -> bool:
+    """Whether codes must move to become signed bytes, or unsigned ones."""
+    if not isinstance(elem, QuantType) or not elem.is_per_tensor or elem.bipolar:
+        return False
+    if is_signed:
+        return not elem.signed and elem.bits == BYTE_BITS  # fewer bits are positive anyway
+    return elem.signed and elem.bits <= BYTE_BITS
 
 
 def _offset(elem: object) -> int:
-    """Return by how much codes of a type move."""
+    """Return by how much codes of a type move to get the other sign."""
     assert isinstance(elem, QuantType)
-    return 1 << (elem.bits - 1)
+    half = 1 << (elem.bits - 1)
+    return half if elem.signed else -half
 
 
 def _moved(quant: QuantType) -> QuantType:
-    """Return the unsigned type."""
+    """Return the type with the other sign."""
     zero = tuple(z + _offset(quant) for z in quant.zero_point)
-    return QuantType(quant.bits, False, quant.scale, zero)
+    return QuantType(quant.bits, not quant.signed, quant.scale, zero)
 
 
 def _on_moved_codes(new: Rewriter, node: Node, inputs: list[str]) -> list[str]:
@@ -190,13 +192,11 @@ def _clamps_by_type(op: object) -> bool:
 
 
 def _with_moved_codes(new: Rewriter, op: Op, inputs: list[str]) -> tuple[Op, list[str]]:
-    """Return an op, and its inputs, that gives unsigned codes for signed ones."""
+    """Return an op, and its inputs, that gives codes of the other sign."""
     assert isinstance(op, MAKERS)
-    if not _moves(op.out):
-        return op, inputs
     by, out = _offset(op.out), _moved(op.out)
     if isinstance(op, q.Requantize):
-        addend = np.asarray(new.constant_of(inputs[2]), np.int64) + (by << op.shift)
+        addend = np.asarray(new.constant_of(inputs[2]), np.int64) + by * (1 << op.shift)
         lowest, highest = op.lowest + by, op.highest + by
         op = replace(op, out=out, lowest=lowest, highest=highest)
         return op, [*inputs[:2], new.constant(addend)]

@@ -16,7 +16,7 @@ from tests.conftest import find_tool
 pytestmark = pytest.mark.skipif(find_tool("g++") is None, reason="needs g++")
 
 DOUBLE = """
-extern "C" void lepton_run(unsigned char *arena, const unsigned char *weights) {
+extern "C" void lepton_entry(unsigned char *arena, const unsigned char *weights) {
     for (int i = 0; i < 4; ++i) arena[64 + i] = arena[i] * weights[0];
 }
 """

@@ -10,11 +10,10 @@ import pytest
 
 from lepton_edge.backends.tvm.machine import Machine, host
 from lepton_edge.backends.tvm.program import lowered
-from lepton_edge.flow.processor import LIBRARY, WEIGHTS, write_code
+from lepton_edge.flow.processor import open_session, write_code
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph
 from lepton_edge.ir.types import Array
-from lepton_edge.runtime.processor import Session
 from tests.conftest import find_tool
 
 needs_compiler = pytest.mark.skipif(find_tool("g++") is None, reason="needs g++")
@@ -33,10 +32,8 @@ def run(tmp_path: Path) -> Run:
         nonlocal count
         count += 1
         folder = tmp_path / str(count)
-        folder.mkdir()
         layout = write_code(folder, lowered(graph, machine or host()))
-        session = Session(folder / LIBRARY, folder / WEIGHTS, layout)
-        return session.run(interpreter.checked_inputs(graph, inputs))
+        return open_session(folder, layout).run(interpreter.checked_inputs(graph, inputs))
 
     return run_graph
 

@@ -1,4 +1,7 @@
-"""Convolution and dense layers, with what follows them, on every kind of x86 processor."""
+"""Convolution and dense layers, with what follows them, on every kind of processor.
+
+This computer stands in for other x86 processors, an emulator for Arm's.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lepton_edge.backends.tvm.machine import Dot, Machine, x86
+from lepton_edge.backends.tvm.machine import Dot, Machine, arm32, arm64, x86
 from lepton_edge.backends.tvm.prepare import prepared
 from lepton_edge.backends.tvm.program import lowered
 from lepton_edge.ir import interpreter
@@ -17,11 +20,15 @@ from lepton_edge.ir.ops import quantized as q
 from lepton_edge.ir.ops.linear import Conv, Dense
 from lepton_edge.ir.types import Float, QuantType, TensorType
 from lepton_edge.runtime.processor import processor_features
+from lepton_edge.toolchain import cross
+from tests.conftest import find_tool
 from tests.unit.backends.tvm.conftest import Run, assert_same, needs_compiler
 
 pytestmark = needs_compiler
 
-MACHINES = ("x86-64", "haswell", "alderlake", "skylake-avx512", "icelake-server")
+X86 = ("x86-64", "haswell", "alderlake", "skylake-avx512", "icelake-server")
+ARM = ("cortex-a72", "cortex-a76", "cortex-a9")
+MACHINES = (*X86, *ARM)
 U8, S8 = QuantType(8, False, (0.1,), (90,)), QuantType(8, True, (0.1,), (-7,))
 
 
@@ -51,7 +58,13 @@ SHAPES = {
 
 
 def machine(name: str) -> Machine:
-    """Return a processor that this computer can stand in for, or skip."""
+    """Return a processor that this computer can stand in for, or emulate, or skip."""
+    if name in ARM:
+        found = arm32(name) if name == "cortex-a9" else arm64(name)
+        for tool in cross.TOOLS[found.arch][::2]:
+            if find_tool(tool) is None:
+                pytest.skip(f"needs {tool}")
+        return found
     found = x86(name)
     missing = set(found.features) - processor_features()
     if missing:
@@ -190,15 +203,18 @@ def test_residual_sums_are_made_in_registers(run: Run) -> None:
         assert_same(run(graph, inputs, machine(name)), interpreter.run(graph, inputs))
 
 
-def test_vnni_is_used_where_there_is_any() -> None:
+def test_layers_are_made_of_what_the_processor_is_best_at() -> None:
     graph = integer_layer(SHAPES["usual"], S8)
     for name, dot, intrinsic in (
         ("icelake-server", Dot.VNNI, "vpdpbusd.512"),
         ("alderlake", Dot.VNNI, "vpdpbusd.256"),
         ("haswell", Dot.MADD, "avx2.pmadd.wd"),
         ("x86-64", Dot.MADD, "sse2.pmadd.wd"),
+        ("cortex-a76", Dot.SDOT, "neon.sdot"),
+        ("cortex-a72", Dot.SMLAL, "neon.saddlp"),
+        ("cortex-a9", Dot.SMLAL, "neon.vpadals"),
     ):
-        found = x86(name)
+        found = x86(name) if name in X86 else arm32(name) if name == "cortex-a9" else arm64(name)
         assert found.dot is dot
         texts = [c.kernel.function("k").script() for c in lowered(graph, found).calls]
         assert sum(intrinsic in text for text in texts) == 2
