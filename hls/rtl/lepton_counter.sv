@@ -44,6 +44,17 @@ module lepton_counter #(
                     last  <= 1'b0;
                 end
             end
+`ifdef FORMAL
+            // What the proofs of the modules that count with this one need to know.
+            logic is_running = 1'b0;
+            always_ff @(posedge clk) is_running <= 1'b1;
+            always_comb begin
+                if (is_running) begin
+                    lemma_last_is_last : assert (last == (count == BITS'(LIMIT - 1)));
+                    lemma_count_is_within : assert (count <= BITS'(LIMIT - 1));
+                end
+            end
+`endif
         end
     endgenerate
 endmodule
