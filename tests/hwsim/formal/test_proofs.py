@@ -39,6 +39,9 @@ SAMPLE = (
     Proof("fork", {"BITS": 2}),
     fifo(2, 5),
     width(1, 2, 3),
+    width(1, 2, 4),
+    concat(2, 3),
+    slice_(4, 1, 3),
 )
 """In every run of the tests."""
 

@@ -94,14 +94,28 @@ def dequantize(site: Site) -> tuple[View, ...]:
     scale, axis = _parameter(site, quant, quant.scale, "float64")
     zero, _ = _parameter(site, quant, quant.zero_point, "int64")
 
+    wide = reach(quant) >= 1 << (INT32_BITS - 1)
+    dtype = "int64" if wide else "int32"
+
     def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
-        code = cast(x.at(memory, index, lanes), "int64", lanes)
-        code = code * constant(quant.step, "int64", lanes)
-        code = code - _at_axis(zero, axis, memory, index, lanes)
-        real = cast(code, "float64", lanes) * _at_axis(scale, axis, memory, index, lanes)
-        return cast(real, "float32", lanes)
+        code = cast(x.at(memory, index, lanes), dtype, lanes)
+        code = code * constant(quant.step, dtype, lanes)
+        code = code - cast(_at_axis(zero, axis, memory, index, lanes), dtype, lanes)
+        real = _from_int64(T.Bind(code), lanes) if wide else cast(code, "float64", lanes)
+        return cast(real * _at_axis(scale, axis, memory, index, lanes), "float32", lanes)
 
     return (View(site.sig.outputs[0], at, x.lanes),)
+
+
+def _from_int64(value: Expr, lanes: int) -> Expr:
+    """Return a 64-bit integer as binary64, from its halves: 32-bit processors call a function.
+
+    Both halves are exact, so their sum is rounded once, as the conversion would be.
+    """
+    high = cast(T.shift_right(value, constant(32, "int64", lanes)), "int32", lanes)
+    low = cast(T.bitwise_and(value, constant(0xFFFFFFFF, "int64", lanes)), "uint32", lanes)
+    scale = constant(2.0**32, "float64", lanes)
+    return cast(high, "float64", lanes) * scale + cast(low, "float64", lanes)
 
 
 @defines(q.Requantize)

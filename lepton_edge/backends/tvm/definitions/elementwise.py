@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tvm.script import tirx as T
 
 from lepton_edge.backends.tvm.site import Site, defines
-from lepton_edge.backends.tvm.tir import Expr, Memory, constant, spread
+from lepton_edge.backends.tvm.tir import Expr, Memory, constant, spread, vector
 from lepton_edge.backends.tvm.views import View
 from lepton_edge.errors import UnsupportedError
 from lepton_edge.ir.ops import elementwise as ew
@@ -29,6 +29,15 @@ def mapped(site: Site, function: Function, lanes: int | None = None) -> tuple[Vi
 def f32(value: float, lanes: int) -> Expr:
     """Return a binary32 constant."""
     return constant(value, "float32", lanes)
+
+
+def times(a: Expr, b: Expr, lanes: int) -> Expr:
+    """Return a product that is rounded before anything is added to it, as numpy's is.
+
+    LLVM would make one operation of both, whose other rounding may give another code where the sum
+    is quantised.
+    """
+    return T.call_llvm_pure_intrin(vector("float32", lanes), "llvm.arithmetic.fence", a * b)
 
 
 def sigmoid(x: Expr, lanes: int) -> Expr:
@@ -55,7 +64,7 @@ def clip(site: Site) -> tuple[View, ...]:
 def leaky_relu(site: Site) -> tuple[View, ...]:
     """See the op."""
     op: ew.LeakyRelu = site.op
-    return mapped(site, lambda x, n: T.Select(x >= f32(0, n), x, f32(op.slope, n) * x))
+    return mapped(site, lambda x, n: T.Select(x >= f32(0, n), x, times(f32(op.slope, n), x, n)))
 
 
 @defines(ew.Sigmoid)
@@ -70,7 +79,9 @@ def hard_sigmoid(site: Site) -> tuple[View, ...]:
     op: ew.HardSigmoid = site.op
     return mapped(
         site,
-        lambda x, n: T.Min(T.Max(f32(op.slope, n) * x + f32(op.offset, n), f32(0, n)), f32(1, n)),
+        lambda x, n: T.Min(
+            T.Max(times(f32(op.slope, n), x, n) + f32(op.offset, n), f32(0, n)), f32(1, n)
+        ),
     )
 
 
@@ -79,7 +90,7 @@ def hard_swish(site: Site) -> tuple[View, ...]:
     """See the op."""
     return mapped(
         site,
-        lambda x, n: x * T.Min(T.Max(x / f32(6, n) + f32(0.5, n), f32(0, n)), f32(1, n)),
+        lambda x, n: times(x, T.Min(T.Max(x / f32(6, n) + f32(0.5, n), f32(0, n)), f32(1, n)), n),
     )
 
 
@@ -87,7 +98,7 @@ def hard_swish(site: Site) -> tuple[View, ...]:
 def swish(site: Site) -> tuple[View, ...]:
     """See the op."""
     op: ew.Swish = site.op
-    return mapped(site, lambda x, n: x * sigmoid(T.Bind(f32(op.scale, n) * x), n))
+    return mapped(site, lambda x, n: times(x, sigmoid(T.Bind(f32(op.scale, n) * x), n), n))
 
 
 @defines(ew.Elu)
@@ -167,7 +178,7 @@ def joined(
 BINARY: dict[type[ew.Binary], Callable[[Expr, Expr, int], Expr]] = {
     ew.Add: lambda a, b, n: a + b,
     ew.Sub: lambda a, b, n: a - b,
-    ew.Mul: lambda a, b, n: a * b,
+    ew.Mul: times,
     ew.Div: lambda a, b, n: a / b,
     ew.Maximum: lambda a, b, n: T.Max(a, b),
     ew.Minimum: lambda a, b, n: T.Min(a, b),
@@ -184,4 +195,4 @@ def binary(site: Site) -> tuple[View, ...]:
 @defines(ew.PRelu)
 def prelu(site: Site) -> tuple[View, ...]:
     """See the op."""
-    return joined(site, lambda x, slope, n: T.Select(x >= f32(0, n), x, x * slope))
+    return joined(site, lambda x, slope, n: T.Select(x >= f32(0, n), x, times(x, slope, n)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lepton_edge.backends.tvm.definitions.elementwise import FUNCTIONS
+from lepton_edge.backends.tvm.machine import arm32, arm64
 from lepton_edge.backends.tvm.site import DEFINITIONS
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph, GraphBuilder
@@ -103,6 +104,7 @@ CASES: dict[str, tuple[Op, Sequence[Input]]] = {
     ),
     "signs": (q.Quantize(BIT), [f(1, 5, 20)]),
     "dequantize": (q.Dequantize(), [codes(U8, 1, 5, 20)]),
+    "dequantize wide sums": (q.Dequantize(), [codes(QuantType(50, True, (1e-9,)), 1, 5, 20)]),
     "dequantize signs": (q.Dequantize(), [codes(BIT, 1, 5, 20)]),
     "dequantize channels": (
         q.Dequantize(),
@@ -218,6 +220,32 @@ def test_op_equals_the_interpreter(name: str, run: Run) -> None:
     assert_same(run(graph, inputs), interpreter.run(graph, inputs))
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if "function" not in name])
+@pytest.mark.slow
+def test_op_equals_the_interpreter_on_arm(name: str, run: Run) -> None:
+    graph = single(*CASES[name])
+    has_batch = all(graph.types[v].shape[:1] == (1,) for v in graph.inputs)
+    inputs = some_inputs(graph, 3 if has_batch else 1)
+    for machine in (arm64("cortex-a72"), arm32("cortex-a9")):
+        assert_same(run(graph, inputs, machine), interpreter.run(graph, inputs))
+
+
 def test_every_op_has_a_definition_and_a_test() -> None:
     assert set(OPS) == set(DEFINITIONS)
     assert set(OPS) - {"dense", "conv"} <= {op.name for op, _ in CASES.values()} | {"conv"}
+
+
+def test_a_product_is_rounded_before_a_sum_that_is_quantised(run: Run) -> None:
+    """One operation for both would give other codes: here it would see what rounding leaves out."""
+    b = GraphBuilder("fused")
+    x = b.input("x", f(1, 32))
+    factor = b.constant(np.full((), 0.1, np.float32))
+    product = b.emit1(ew.Mul(), [x, factor], name="mul")
+    rounded = (np.arange(32, dtype=np.float32) * np.float32(0.1)).reshape(1, 32)
+    rest = b.emit1(ew.Sub(), [product, b.constant(rounded)], name="sub")
+    graph = b.finish([b.emit1(q.Quantize(BIT), [b.emit1(ew.Function("neg"), [rest], name="n")],
+                              name="q"), rest])  # fmt: skip
+    inputs = {"x": np.arange(32, dtype=np.float32).reshape(1, 32)}
+    found = run(graph, inputs)
+    assert not found[graph.outputs[1]].any()
+    assert_same(found, interpreter.run(graph, inputs))
