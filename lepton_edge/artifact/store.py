@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lepton_edge.artifact import swap
+from lepton_edge.artifact.files import read_text
 from lepton_edge.artifact.interrupts import sigterm_raises
 from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Report
@@ -20,6 +21,9 @@ from lepton_edge.errors import ArtifactError, InternalError, UserError
 
 MANIFEST = "manifest.json"
 REPORT = "report.json"
+
+MAX_DOCUMENT_BYTES = 64 << 20
+"""Largest manifest or report that is read."""
 
 SCRATCH = ".cache"
 """Directory in an artifact for what can be made again, such as compiled simulators."""
@@ -201,8 +205,8 @@ class ArtifactWriter:
     def _keep_additions(self) -> None:
         """Take over what the user put beside the files of the artifact that is replaced."""
         try:
-            old = Manifest.from_json((self._final / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ArtifactError):
+            old = Manifest.from_json(_read(self._final / MANIFEST))
+        except ArtifactError:
             return
         written = {MANIFEST, REPORT, BUILD, *(path.split("/")[0] for path in old.files)}
         for entry in self._final.iterdir():
@@ -316,15 +320,10 @@ def _write_synced(path: Path, content: str | bytes) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, MAX_DOCUMENT_BYTES, ArtifactError, "compile the model again")
     except FileNotFoundError:
         raise ArtifactError(
             f"no artifact is here: {path.name} is missing",
             where=str(path.parent),
             hint="name the directory that was given to compile as -o",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ArtifactError(
-            f"cannot be read: {reason}", where=str(path), hint="compile the model again"
         ) from None
