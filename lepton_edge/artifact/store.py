@@ -88,6 +88,23 @@ class StoredArtifact:
                         hint="remove it, or compile the model again",
                     )
 
+    def check_is_free(self, path: Path) -> None:
+        """See that a file written to ``path`` would not become, or replace, a part of the design.
+
+        Raises:
+            UserError: it would.
+        """
+        try:
+            entry = path.resolve().relative_to(self.root.resolve()).parts[:1]
+        except (OSError, RuntimeError, ValueError):  # outside, or found unwritable later
+            return
+        if not entry or entry[0] in _written_entries(self.manifest):
+            raise UserError(
+                "is a part of the artifact, which belongs to compile and build",
+                where=str(path),
+                hint=f"choose a place beside it, such as {self.root / 'results' / path.name}",
+            )
+
     def _check(self, path: str) -> None:
         where = str(self.root / path)
         try:
@@ -208,7 +225,7 @@ class ArtifactWriter:
             old = Manifest.from_json(_read(self._final / MANIFEST))
         except ArtifactError:
             return
-        written = {MANIFEST, REPORT, BUILD, *(path.split("/")[0] for path in old.files)}
+        written = _written_entries(old)
         for entry in self._final.iterdir():
             target = self.root / entry.name
             is_new = entry.name not in written and not entry.name.startswith(".")
@@ -287,6 +304,11 @@ def sha256_of(path: Path) -> str:
     """Return the sha256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _written_entries(manifest: Manifest) -> set[str]:
+    """Return the entries at the top of an artifact that compile and build write."""
+    return {MANIFEST, REPORT, BUILD, SCRATCH, *(path.split("/")[0] for path in manifest.files)}
 
 
 def _is_in(path: str, groups: tuple[str, ...]) -> bool:

@@ -280,6 +280,7 @@ def run(
     opened = open_artifact(artifact)
     inputs = load_arrays(input_, opened.manifest.inputs)
     if output is not None:
+        opened.check_is_free(output)
         check_output(output, len(opened.manifest.outputs))
     outputs = opened.run(inputs, level=level, progress=out.progress, trace=trace)
     if output is not None:

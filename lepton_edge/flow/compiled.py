@@ -47,6 +47,14 @@ class Artifact:
         """The figures."""
         return self._report
 
+    def check_is_free(self, path: Path) -> None:
+        """See that a file written to ``path`` would not become, or replace, a part of the design.
+
+        Raises:
+            UserError: it would.
+        """
+        self._stored.check_is_free(path)
+
     def run(
         self,
         inputs: Mapping[str, Array],
@@ -66,12 +74,14 @@ class Artifact:
                 layers, for the first two frames.
 
         Raises:
-            UserError: a trace is wanted of another level than rtl.
+            UserError: a trace is wanted of another level than rtl, or in place of the design.
         """
         if level not in LEVELS:
             raise UnknownNameError.of("level", level, LEVELS)
         if trace is not None and level != "rtl":
             raise UserError(f"level {level} has no waveforms", hint="choose level rtl")
+        if trace is not None:
+            self.check_is_free(trace)
         self._check()
         return run_network(self.root, self.manifest, inputs, level, progress or Silent(), trace)
 

@@ -132,6 +132,41 @@ def test_other_files_may_be_added(artifact: Path, mlp: Any, call: Any) -> None:
     assert call("verify", artifact).status == 0
 
 
+PLACES = [
+    "graphs/core.npz", "graphs/new.npz", "hls/src/new/y.npz", "rtl/y.npz", "build/y.npz",
+    "samples.npz", "../mlp/graphs/core.npz",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_outputs_replace_no_part_of_the_artifact(
+    place: str, artifact: Path, mlp: Any, call: Any, helpers: Any
+) -> None:
+    before = helpers.tree(artifact)
+
+    ended = call("run", artifact, "--input", mlp.inputs, "--output", artifact / place)
+
+    assert ended.status == 2
+    assert "is a part of the artifact" in ended.error
+    assert helpers.tree(artifact) == before
+
+
+def test_waveforms_replace_no_part_of_the_artifact(
+    artifact: Path, mlp: Any, call: Any, helpers: Any
+) -> None:
+    before = helpers.tree(artifact)
+    words = ("--input", mlp.inputs, "--level", "rtl", "--trace", artifact / "manifest.json")
+
+    assert "is a part of the artifact" in call("run", artifact, *words).error
+    assert helpers.tree(artifact) == before
+
+
+@pytest.mark.parametrize("place", ["outputs.npz", "mine/y.npz"])
+def test_outputs_may_lie_beside_the_design(place: str, artifact: Path, mlp: Any, call: Any) -> None:
+    assert call("run", artifact, "--input", mlp.inputs, "-o", artifact / place).status == 0
+    assert call("verify", artifact, "--samples", "4").status == 0
+
+
 def test_a_damaged_simulation_in_the_cache(artifact: Path, shell: Any, tmp_path: Path) -> None:
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     assert shell("verify", artifact, env=env).status == 0

@@ -91,6 +91,9 @@ class FakeFlow:
         ]
         return Exploration(model.stem, load_board("pynq-z2"), 100.0, tuple(points))
 
+    def check_is_free(self, path: Path) -> None:
+        pass
+
     def open_artifact(self, path: Path) -> FakeFlow:
         stored = load_artifact(path)
         self.root, self.manifest, self.report = stored.root, stored.manifest, stored.report
