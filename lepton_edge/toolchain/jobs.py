@@ -51,6 +51,23 @@ class Ended:
     status: int | None
     seconds: float
 
+    def require(self, *files: str) -> None:
+        """See that the job succeeded, and that what it must write is in its folder.
+
+        Raises:
+            ToolFailedError: it failed, or a file is not there.
+        """
+        if self.status != 0:
+            raise self.failure()
+        for file in files:
+            if not (self.job.folder / file).is_file():
+                raise self.fault(f"ended without an error, but wrote no {file}")
+
+    def fault(self, what: str) -> ToolFailedError:
+        """Return the error of a job whose tool did something else than it must."""
+        tool = Path(self.job.command[0]).name
+        return ToolFailedError(f"{tool} {what}", where=self.job.name, hint=f"log: {self.job.log}")
+
     def failure(self) -> ToolFailedError:
         """Return the error of a job that failed: how it ended, its first complaint, its log."""
         job = self.job
