@@ -19,7 +19,7 @@ from lepton_edge.artifact.store import replace_file
 from lepton_edge.errors import LeptonError, UserError
 from lepton_edge.ir.types import Array
 
-MAX_BYTES = 4 << 30
+MAX_BYTES = 2 << 30
 """Most bytes that the arrays of one file may take in memory."""
 
 _DAMAGE = (

@@ -124,7 +124,7 @@ def _prepare(
     with progress.stage("import the model"):
         source = _import(model, example_inputs)
         _require_single_frames(source)
-        samples, doubts = read_samples(source, options.calibration)
+        samples, doubts = read_samples(source, options.calibration, progress)
     with progress.stage("simplify"):
         graph = simplify(source, watch)
     with progress.stage("quantise"):

@@ -17,15 +17,32 @@ from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph
 from lepton_edge.ir.ops.quantized import Quantize
 from lepton_edge.ir.types import Array, QuantType
+from lepton_edge.progress import Progress
+
+MOST_SAMPLES = 10_000
+"""Calibration samples that are used: ranges hardly change after some hundred."""
 
 
 def read_samples(
-    graph: Graph, path: Path | str | None
+    graph: Graph, path: Path | str | None, progress: Progress
 ) -> tuple[dict[str, Array] | None, tuple[str, ...]]:
-    """Return the calibration inputs, checked against the model, and what looks wrong with them."""
+    """Return the calibration inputs, checked against the model, and what looks wrong with them.
+
+    Args:
+        graph: the model.
+        path: file with an array for each input; None for no samples.
+        progress: told where only the first samples are used.
+
+    Raises:
+        CalibrationError: the file is not what the model reads.
+    """
     if path is None:
         return None, ()
-    arrays = load_arrays(Path(path), specs_of(graph, graph.inputs), CalibrationError)
+    specs = specs_of(graph, graph.inputs)
+    arrays = load_arrays(Path(path), specs, CalibrationError)
+    counts = {array.shape[:1] for array in arrays.values()}
+    if all(spec.shape[:1] == (1,) for spec in specs) and len(counts) == 1:
+        arrays = _first(arrays, progress)
     try:
         return interpreter.checked_inputs(graph, arrays), tuple(_doubts(graph, arrays))
     except UserError as error:
@@ -34,6 +51,15 @@ def read_samples(
             where=str(path),
             hint=error.hint or "one array per model input, samples first",
         ) from None
+
+
+def _first(arrays: dict[str, Array], progress: Progress) -> dict[str, Array]:
+    """Return as many samples as are used; the arrays hold equally many."""
+    count = len(next(iter(arrays.values())))
+    if count <= MOST_SAMPLES:
+        return arrays
+    progress.note(f"of {count:,} calibration samples the first {MOST_SAMPLES:,} are used")
+    return {name: array[:MOST_SAMPLES] for name, array in arrays.items()}
 
 
 def _doubts(graph: Graph, arrays: Mapping[str, Array]) -> Iterator[str]:

@@ -221,6 +221,23 @@ def test_calibration_that_is_none(
     assert {p.name for p in tmp_path.iterdir()} <= {"c.npz"}
 
 
+def test_more_samples_than_are_needed(mlp: Any, call: Any, tmp_path: Path) -> None:
+    x = np.load(mlp.calibration)["x"]
+    many = x[np.arange(12_000) % len(x)]
+    many[10_000:] *= 1000  # seen, it would spoil the ranges
+    np.savez(tmp_path / "c.npz", x=many)
+    words = ("--calibration", tmp_path / "c.npz", "--no-csim", "-o")
+
+    ended = call("compile", mlp.model, *words, tmp_path / "out")
+
+    assert ended.status == 0
+    assert "of 12,000 calibration samples the first 10,000 are used" in ended.err
+    assert call("compile", *mlp.words, "--no-csim", "-q", "-o", tmp_path / "few").status == 0
+    cores = [np.load(tmp_path / name / "graphs" / "core.npz") for name in ("out", "few")]
+    assert cores[0].files == cores[1].files
+    assert all((cores[0][name] == cores[1][name]).all() for name in cores[0].files)
+
+
 GOOD_DATA = {
     "one sample": X[:1], "no batch axis": X[0], "constant": X, "zeros": X * 0, "tiny": X * 1e-40,
     "float64": X.astype(float), "float16": X.astype(np.float16), "bytes": X.astype(np.uint8),
