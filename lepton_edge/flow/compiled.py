@@ -12,6 +12,7 @@ from lepton_edge.artifact.report import Report
 from lepton_edge.artifact.store import StoredArtifact, load_artifact, update_report
 from lepton_edge.errors import UnknownNameError, UserError
 from lepton_edge.flow.build import BuildOptions, Built, build_artifact
+from lepton_edge.flow.consistency import check_consistency
 from lepton_edge.flow.levels import require_equal, run_network, runnable_levels, verify_levels
 from lepton_edge.flow.options import LEVELS, SOURCE_FOLDERS
 from lepton_edge.flow.samples import extended
@@ -139,3 +140,4 @@ class Artifact:
         """See that what is about to be compiled and loaded is what compile wrote."""
         self._stored.check_files()
         self._stored.check_alone(*SOURCE_FOLDERS)
+        check_consistency(self.root, self.manifest)
