@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lepton_edge.errors import ToolFailedError
+from lepton_edge.toolchain.process import plain
 
 TICK_S = 0.05
 """How often the running programs are looked at, in seconds."""
@@ -110,7 +111,8 @@ def run_jobs(jobs: Sequence[Job], parallel: int) -> Generator[Ended]:
 def complaint(log: Path) -> str:
     """Return the line of a log that says what went wrong: its first error, or its last line."""
     with contextlib.suppress(OSError):
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[1:]]
+        said = plain(log.read_text(encoding="utf-8", errors="replace"))
+        lines = [line.strip() for line in said.splitlines()[1:]]
         lines = [line for line in lines if line]
         errors = (line for line in lines if "error" in line.lower())
         return next(errors, lines[-1] if lines else "it said nothing")[:300]

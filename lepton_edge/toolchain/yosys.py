@@ -243,7 +243,7 @@ def _read(place: Path) -> Netlist:
         cells = json.loads((place / _CELLS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ToolFailedError(
-            f"a netlist in the cache cannot be read: {error}",
+            f"a netlist in the cache cannot be read: {getattr(error, 'strerror', None) or error}",
             where=str(place),
             hint="remove this folder, and run the command again",
         ) from None
