@@ -80,7 +80,7 @@ class Artifact:
         if level not in LEVELS:
             raise UnknownNameError.of("level", level, LEVELS)
         if trace is not None and level != "rtl":
-            raise UserError(f"level {level} has no waveforms", hint="choose level rtl")
+            raise UserError("has no waveforms", where=f"level {level}", hint="choose level rtl")
         if trace is not None:
             self.check_is_free(trace)
         self._check()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lepton_edge.artifact.arrays import load_arrays
+from lepton_edge.artifact.arrays import MAX_BYTES, load_arrays
 from lepton_edge.artifact.manifest import TensorSpec
 from lepton_edge.errors import (
     CalibrationError,
@@ -84,7 +85,18 @@ def random_inputs(graph: Graph, count: int, seed: int = 0) -> dict[str, Array]:
         graph: an integer network.
         count: samples.
         seed: of the generator.
+
+    Raises:
+        UserError: they would take too much memory.
     """
+    # Numbers are drawn with 8 bytes each, whatever their type.
+    size = 8 * sum(math.prod(graph.types[value].shape[1:]) for value in graph.inputs)
+    if count * size > MAX_BYTES:
+        raise UserError(
+            f"--samples {count} takes {count * size / 2**30:.1f} GiB; at most "
+            f"{MAX_BYTES >> 30} GiB are drawn",
+            hint=f"--samples {MAX_BYTES // size} is the most",
+        )
     rng = np.random.default_rng(seed)
     return {value: _random_input(graph, value, count, rng) for value in graph.inputs}
 
