@@ -26,8 +26,8 @@ from lepton_edge.errors import (
 if TYPE_CHECKING:
     from lepton_edge.flow import CompileOptions
 
-TARGETS, LATER_TARGETS = ("fpga",), ("arm", "cuda", "cpu")
-LEVELS, LATER_LEVELS = ("reference", "csim", "rtl"), ("device",)
+TARGETS, LATER_TARGETS = ("fpga", "arm", "cpu"), ("cuda",)
+LEVELS: tuple[str, ...] = ("reference", "csim", "rtl", "device")
 
 app = typer.Typer(
     name="lepton-edge",
@@ -129,7 +129,9 @@ def compile_command(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Where the artifact goes."),
     ] = None,
-    target: Annotated[str, typer.Option(metavar="NAME", help="Kind of device: fpga.")] = "fpga",
+    target: Annotated[
+        str, typer.Option(metavar="NAME", help="Kind of device: fpga or cpu.")
+    ] = "fpga",
     board: Annotated[
         str | None,
         typer.Option(
@@ -214,6 +216,10 @@ def compile_command(
     if plot is not None and not explore:
         what = "--plot draws what --explore finds"
         raise UserError(what, where="lepton-edge compile", hint="give --explore as well")
+    for option, is_given in (("--explore", explore), ("--dry-run", dry_run)):
+        if is_given and target != "fpga":
+            what = f"{option} is for hardware designs; the target is {target}"
+            raise UserError(what, where="lepton-edge compile", hint="choose --target fpga")
     root = None if dry_run or explore else _required_output(output)
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.cli import render
@@ -268,7 +274,14 @@ def run(
     input_: Annotated[
         Path, typer.Option("--input", "-i", metavar="FILE", help="Inputs: .npz or .npy.")
     ],
-    level: Annotated[str, typer.Option(metavar="NAME", help="reference, csim or rtl.")] = "csim",
+    level: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="reference, csim or rtl of a design, reference or device of a program; csim or "
+            "device by default.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the outputs: .npz or .npy."),
@@ -284,7 +297,8 @@ def run(
 
     Without --output, a short summary of the outputs is printed.
     """
-    _known("level", level, LEVELS, LATER_LEVELS)
+    if level is not None:
+        _known("level", level, LEVELS, ())
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.artifact.arrays import check_output, load_arrays, save_arrays
     from lepton_edge.cli import render
@@ -295,6 +309,7 @@ def run(
     if output is not None:
         opened.check_is_free(output)
         check_output(output, len(opened.manifest.outputs))
+    level = level or opened.default_level
     with _about(input_):
         outputs = opened.run(inputs, level=level, progress=out.progress, trace=trace)
     if output is not None:

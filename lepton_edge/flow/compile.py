@@ -12,8 +12,9 @@ from lepton_edge.artifact.report import Evidence, Metric, Report
 from lepton_edge.artifact.store import ArtifactWriter
 from lepton_edge.flow.compiled import Artifact
 from lepton_edge.flow.levels import require_equal, verify_levels
-from lepton_edge.flow.options import KEPT_SAMPLES, CompileOptions
+from lepton_edge.flow.options import KEPT_SAMPLES, PROCESSORS, CompileOptions
 from lepton_edge.flow.planning import Exploration, plan, survey
+from lepton_edge.flow.processor import compile_for_processor
 from lepton_edge.flow.samples import random_inputs
 from lepton_edge.flow.writing import (
     manifest_of,
@@ -33,7 +34,7 @@ def compile_model(
     *,
     example_inputs: Sequence[Any] | None = None,
 ) -> Artifact:
-    """Compile a network to a design, prove it in C simulation, and write the artifact.
+    """Compile a network for a target, prove it there or in simulation, and write the artifact.
 
     Args:
         model: path of an ONNX or .pt2 file, or a torch.nn.Module.
@@ -46,6 +47,9 @@ def compile_model(
         LeptonError: what went wrong, where, and what to do.
     """
     options, progress = options or CompileOptions(), progress or Silent()
+    if options.target in PROCESSORS:
+        stored = compile_for_processor(model, Path(output), options, progress, example_inputs)
+        return Artifact(stored)
     started = time.monotonic()
     with ArtifactWriter(Path(output)) as writer:
         watch = stage_saver(writer.root) if options.keep_stages else None

@@ -14,7 +14,7 @@ from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Evidence, Metric, VerificationRow
 from lepton_edge.errors import ToolMissingError, VerifyError
 from lepton_edge.flow.consistency import interface_of
-from lepton_edge.flow.options import LEVELS
+from lepton_edge.flow.options import LEVELS_OF
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.serde import load_graph
 from lepton_edge.ir.types import Array
@@ -65,7 +65,7 @@ def runnable_levels(progress: Progress) -> list[str]:
         ToolMissingError: it can run none.
     """
     missing = missing_tools()
-    levels = [level for level in LEVELS if level != "reference" and level not in missing]
+    levels = [level for level in LEVELS_OF["fpga"] if level not in ("reference", *missing)]
     if not levels:
         raise next(iter(missing.values()))
     for level, error in missing.items():

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_BOARD = "pynq-z2"
-LEVELS = ("reference", "csim", "rtl")
-"""Forms of a design that this machine may run, from the judge to the hardware."""
+PROCESSORS = ("cpu", "arm")
+"""Targets that run programs; the others are hardware designs."""
+
+LEVELS = ("reference", "csim", "rtl", "device")
+"""Forms of a network that this machine may run, from the judge to the hardware."""
+
+LEVELS_OF = {"fpga": LEVELS[:3], **dict.fromkeys(PROCESSORS, ("reference", "device"))}
+"""Those that a target has."""
 
 GOLDEN_FRAMES = 8
 """Frames that travel with the project's own testbench."""
@@ -24,8 +30,8 @@ class CompileOptions:
     """What ``compile`` is asked for.
 
     Args:
-        target: kind of device; "fpga".
-        board: a known board or a .toml file; DEFAULT_BOARD when None.
+        target: kind of device: fpga, arm, or cpu for the processor of this computer.
+        board: a known board or computer, or a .toml file; the target's usual one when None.
         calibration: .npz or .npy with real inputs.
         quantize: auto, none or int8.
         observer: minmax, percentile or mse.

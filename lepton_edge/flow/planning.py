@@ -70,13 +70,22 @@ class Exploration:
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """What comes before the plan: the simplified float network, its integers, and the samples."""
+class Prepared:
+    """What comes before a target's own work.
+
+    Args:
+        graph: the simplified network, as it came.
+        lowered: its integers, where it has any.
+        samples: calibration inputs.
+        doubts: what about the samples may be wrong.
+        was_quantized: whether it came in floats and no longer is.
+    """
 
     graph: Graph
     lowered: Lowered
     samples: dict[str, Array] | None
     doubts: tuple[str, ...]
+    was_quantized: bool
 
 
 def plan(
@@ -88,7 +97,7 @@ def plan(
 ) -> Planned:
     """Turn the model into integers and plan the hardware."""
     request = _request(options)
-    prepared = _prepare(model, options, progress, watch, example_inputs)
+    prepared = prepare(model, options, progress, watch, example_inputs)
     lowered, samples = prepared.lowered, prepared.samples
     with progress.stage(f"plan the hardware for {request.board.title}"), _about(options.folding):
         design = make_design(lowered.graph, lowered.reasons, request)
@@ -102,7 +111,7 @@ def plan(
 def survey(model: Path | str | Any, options: CompileOptions, progress: Progress) -> Exploration:
     """Turn the model into integers and plan the hardware for a whole range of rates."""
     request = _request(options)
-    lowered = _prepare(model, options, progress, None, None).lowered
+    lowered = prepare(model, options, progress, None, None).lowered
     with progress.stage(f"explore what {request.board.title} can do"), _about(options.folding):
         points = explore_designs(lowered.graph, lowered.reasons, request, progress)
     return Exploration(lowered.graph.name, request.board, request.clock_mhz, points)
@@ -130,24 +139,29 @@ def _request(options: CompileOptions) -> Request:
     return Request(board, clock_mhz, options.fps, options.latency_us, pins, caps)
 
 
-def _prepare(
+def prepare(
     model: Path | str | Any,
     options: CompileOptions,
     progress: Progress,
     watch: Watcher | None,
     example_inputs: Sequence[Any] | None,
-) -> _Prepared:
+) -> Prepared:
+    """Import a network, simplify it, and turn it into integers where the target wants them."""
     with progress.stage("import the model"):
         source = _import(model, example_inputs)
         _require_single_frames(source)
         samples, doubts = read_samples(source, options.calibration, progress)
     with progress.stage("simplify"):
         graph = simplify(source, watch)
-    with progress.stage("quantise"):
-        quantized = quantize(graph, _quantize_options(options), samples, watch)
+    quantized = graph
+    if options.target == "fpga" or options.quantize == "int8":
+        with progress.stage("quantise"):
+            quantized = quantize(graph, _quantize_options(options), samples, watch)
     with progress.stage("lower to exact integers"):
         lowered = lower(quantized, watch)
-    return _Prepared(graph, lowered, samples, doubts)
+    return Prepared(
+        graph, lowered, samples, doubts, not is_quantized(graph) and quantized is not graph
+    )
 
 
 def _import(model: Path | str | Any, example_inputs: Sequence[Any] | None) -> Graph:

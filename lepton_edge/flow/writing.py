@@ -123,14 +123,14 @@ def report_of(planned: Planned, options: CompileOptions) -> Report:
         model=planned.network.name,
         target=options.target,
         board=design.board.name,
-        metrics=(*metrics(design), *_loss_metrics(planned.loss)),
+        metrics=(*metrics(design), *loss_metrics(planned.loss)),
         layers=layer_rows(design),
         fallbacks=fallbacks(design),
         warnings=(*planned.doubts, *warnings(design)),
     )
 
 
-def _loss_metrics(loss: QuantizationLoss | None) -> Iterator[Metric]:
+def loss_metrics(loss: QuantizationLoss | None) -> Iterator[Metric]:
     """Return what quantisation cost: on the calibration samples, against the float network."""
     if loss is None:
         return

@@ -1,0 +1,132 @@
+"""The loop around any group of nodes: every element of every output, in vectors where that goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tvm.script import tirx as T
+
+from lepton_edge.backends.tvm.groups import Group
+from lepton_edge.backends.tvm.site import DEFINITIONS, Site
+from lepton_edge.backends.tvm.tir import (
+    Buffer,
+    Expr,
+    Kernel,
+    Memory,
+    Param,
+    constant,
+    nest,
+    pieces,
+    store,
+)
+from lepton_edge.backends.tvm.views import Constants, Storage, View
+from lepton_edge.ir.graph import Graph
+
+LANES = 16
+"""Elements of a vector, whatever the processor: LLVM splits what is too wide for it."""
+
+
+def views_of(
+    graph: Graph,
+    group: Group,
+    stored: Mapping[str, View],
+    constants: Constants,
+    outputs: Sequence[str],
+) -> tuple[View, ...]:
+    """Return what a group computes.
+
+    Args:
+        graph: the network.
+        group: nodes of it.
+        stored: the values that are there already.
+        constants: takes the constants that it reads.
+        outputs: the values wanted.
+    """
+    known = dict(stored)
+    for node in group.nodes:
+        site = Site(
+            node.op,
+            graph.signature(node),
+            tuple(known.get(v) for v in node.inputs),
+            tuple(graph.constants.get(v) for v in node.inputs),
+            constants,
+        )
+        known |= dict(zip(node.outputs, DEFINITIONS[node.op.name](site), strict=True))
+    return tuple(known[value] for value in outputs)
+
+
+def loop_nest(
+    name: str,
+    views: Sequence[View],
+    outputs: Sequence[tuple[Param, Storage]],
+    params: Sequence[Param],
+) -> Kernel:
+    """Return the kernel that stores views.
+
+    Args:
+        name: of the kernel.
+        views: what to store.
+        outputs: where.
+        params: all arrays of the kernel.
+    """
+
+    def emit(memory: Memory) -> None:
+        for view, (param, storage) in zip(views, outputs, strict=True):
+            emit_border(memory[param], storage)
+            _emit_elements(memory, view, memory[param], storage)
+
+    return Kernel(name, tuple(params), emit)
+
+
+def _emit_elements(memory: Memory, view: View, buffer: Buffer, storage: Storage) -> None:
+    """Write the loops over all elements but the border."""
+    *outer, row = view.shape or (1,)
+    widest = min(view.lanes, LANES)
+
+    def at(index: Sequence[Expr], begin: Expr, lanes: int) -> None:
+        place = [*index, begin] if view.shape else []
+        store(buffer, storage.offset(place), view.at(memory, place, lanes), lanes)
+
+    def emit_row(index: Sequence[Expr]) -> None:
+        whole = row // widest
+        if whole > 1:
+            with T.serial(whole) as i:
+                at(index, i * widest, widest)
+        elif whole:
+            at(index, 0, widest)
+        for begin, lanes in pieces(row - whole * widest, widest):
+            at(index, whole * widest + begin, lanes)
+
+    with nest(outer) as index:
+        emit_row(index)
+
+
+def emit_border(buffer: Buffer, storage: Storage) -> None:
+    """Fill the border of a value."""
+    if not any(storage.border):
+        return
+    images, height, width, channels = storage.shape
+    top, left, bottom, right = storage.border
+    row = width * channels
+
+    def fill(begin: Expr, count: int) -> None:
+        """Fill neighbours."""
+        whole = count // 64
+        if whole:
+            with T.serial(whole) as i:
+                store(buffer, begin + i * 64, constant(storage.fill, storage.dtype, 64), 64)
+        for offset, lanes in pieces(count - whole * 64, 64):
+            value = constant(storage.fill, storage.dtype, lanes)
+            store(buffer, begin + whole * 64 + offset, value, lanes)
+
+    with T.serial(images) as image:
+        begin = image * (height * row)
+        # What ends a row and what begins the next lie side by side.
+        fill(begin, top * row + left * channels)
+        if (left or right) and height - top - bottom > 1:
+            with T.serial(height - top - bottom - 1) as y:
+                end = begin + (top + y + 1) * row - right * channels
+                fill(end, (left + right) * channels)
+        fill(
+            begin + (height - bottom) * row - right * channels, (bottom * width + right) * channels
+        )
