@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,8 +20,14 @@ from lepton_edge.artifact.store import replace_file
 from lepton_edge.errors import LeptonError, UserError
 from lepton_edge.ir.types import Array
 
-MAX_BYTES = 4 << 30
+MAX_BYTES = 2 << 30
 """Most bytes that the arrays of one file may take in memory."""
+
+MOST_LISTED = 10
+"""Arrays of a file that a message names."""
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
+"""Characters that paths must not have: control characters, the separator of other systems."""
 
 _DAMAGE = (
     OSError,
@@ -78,10 +85,7 @@ def load_arrays(
         raise error(f"damaged: {str(failure) or type(failure).__name__}") from None
     arrays = _matched(found, specs)
     if arrays is None:
-        names = ", ".join(
-            f"{name or 'one without a name'}: {a.dtype}{list(a.shape)}" for name, a in found.items()
-        )
-        raise error(f"its arrays do not match; found {names or 'none'}")
+        raise error(f"its arrays do not match; found {_listed(found)}")
     return arrays
 
 
@@ -98,10 +102,25 @@ def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
         np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
     else:
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in arrays.items():
+            for name, array in zip(member_names(arrays), arrays.values(), strict=True):
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
     replace_file(path, content.getvalue())
+
+
+def member_names(names: Iterable[str]) -> list[str]:
+    """Return what arrays are called in an archive: their names, where these are safe as paths.
+
+    Parts of a path that would lead elsewhere when the archive is unpacked become underscores.
+    """
+    found: list[str] = []
+    for name in names:
+        parts = (_UNSAFE.sub("_", part) for part in name.split("/"))
+        safe = "/".join("_" if part in ("", ".", "..") else part for part in parts)
+        while safe in found:
+            safe += "_"
+        found.append(safe)
+    return found
 
 
 def check_output(path: Path, num_arrays: int) -> None:
@@ -150,6 +169,16 @@ def describe_specs(specs: Sequence[TensorSpec]) -> str:
         else f"{spec.name}: {spec.dtype}[{','.join(map(str, spec.shape))}]"
         for spec in specs
     )
+
+
+def _listed(found: Mapping[str, Array]) -> str:
+    """Return what a file holds, in words; of many arrays the first."""
+    names = [
+        f"{name or 'one without a name'}: {a.dtype}{list(a.shape)}"
+        for name, a in list(found.items())[:MOST_LISTED]
+    ]
+    more = [f"and {len(found) - MOST_LISTED:,} more"] if len(found) > MOST_LISTED else []
+    return ", ".join(names + more) or "none"
 
 
 class _Refused(Exception):  # noqa: N818 - it never leaves this module
@@ -228,9 +257,12 @@ def _too_large(num_bytes: int) -> str:
 def _matched(found: dict[str, Array], specs: Sequence[TensorSpec]) -> dict[str, Array] | None:
     if len(found) == len(specs) == 1:
         found = {specs[0].name: next(iter(found.values()))}
-    if set(found) != {spec.name for spec in specs}:
+    names = [spec.name for spec in specs]
+    if set(found) == set(member_names(names)):  # as they are written here
+        found = {name: found[key] for name, key in zip(names, member_names(names), strict=True)}
+    if set(found) != set(names):
         return None
-    arrays = {spec.name: found[spec.name] for spec in specs}
+    arrays = {name: found[name] for name in names}
     for spec in specs:
         if spec.shape[:1] == (1,) and arrays[spec.name].ndim == len(spec.shape) - 1:
             arrays[spec.name] = arrays[spec.name][np.newaxis]

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from lepton_edge.artifact.files import shown
 from lepton_edge.errors import ArtifactError, InternalError
 
 T = TypeVar("T")
@@ -174,5 +175,4 @@ def _refuse_constant(name: str) -> None:
 def _kind(value: object) -> str:
     if value is _MISSING:
         return "nothing"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shown(value)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lepton_edge.artifact import swap
+from lepton_edge.artifact.files import read_text
 from lepton_edge.artifact.interrupts import sigterm_raises
 from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Report
@@ -20,6 +21,9 @@ from lepton_edge.errors import ArtifactError, InternalError, UserError
 
 MANIFEST = "manifest.json"
 REPORT = "report.json"
+
+MAX_DOCUMENT_BYTES = 64 << 20
+"""Largest manifest or report that is read."""
 
 SCRATCH = ".cache"
 """Directory in an artifact for what can be made again, such as compiled simulators."""
@@ -83,6 +87,23 @@ class StoredArtifact:
                         where=str(self.root / folder / path),
                         hint="remove it, or compile the model again",
                     )
+
+    def check_is_free(self, path: Path) -> None:
+        """See that a file written to ``path`` would not become, or replace, a part of the design.
+
+        Raises:
+            UserError: it would.
+        """
+        try:
+            entry = path.resolve().relative_to(self.root.resolve()).parts[:1]
+        except (OSError, RuntimeError, ValueError):  # outside, or found unwritable later
+            return
+        if not entry or entry[0] in _written_entries(self.manifest):
+            raise UserError(
+                "is a part of the artifact, which belongs to compile and build",
+                where=str(path),
+                hint=f"choose a place beside it, such as {self.root / 'results' / path.name}",
+            )
 
     def _check(self, path: str) -> None:
         where = str(self.root / path)
@@ -201,10 +222,10 @@ class ArtifactWriter:
     def _keep_additions(self) -> None:
         """Take over what the user put beside the files of the artifact that is replaced."""
         try:
-            old = Manifest.from_json((self._final / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ArtifactError):
+            old = Manifest.from_json(_read(self._final / MANIFEST))
+        except ArtifactError:
             return
-        written = {MANIFEST, REPORT, BUILD, *(path.split("/")[0] for path in old.files)}
+        written = _written_entries(old)
         for entry in self._final.iterdir():
             target = self.root / entry.name
             is_new = entry.name not in written and not entry.name.startswith(".")
@@ -285,6 +306,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _written_entries(manifest: Manifest) -> set[str]:
+    """Return the entries at the top of an artifact that compile and build write."""
+    return {MANIFEST, REPORT, BUILD, SCRATCH, *(path.split("/")[0] for path in manifest.files)}
+
+
 def _is_in(path: str, groups: tuple[str, ...]) -> bool:
     return any(path == group or path.startswith(f"{group}/") for group in groups)
 
@@ -316,15 +342,10 @@ def _write_synced(path: Path, content: str | bytes) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, MAX_DOCUMENT_BYTES, ArtifactError, "compile the model again")
     except FileNotFoundError:
         raise ArtifactError(
             f"no artifact is here: {path.name} is missing",
             where=str(path.parent),
             hint="name the directory that was given to compile as -o",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ArtifactError(
-            f"cannot be read: {reason}", where=str(path), hint="compile the model again"
         ) from None

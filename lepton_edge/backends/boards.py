@@ -7,12 +7,13 @@ Block RAM is counted in units of 36 kbit on every family: half a unit is an 18-k
 from __future__ import annotations
 
 import math
-import tomllib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from lepton_edge.artifact.files import read_toml, shown
 from lepton_edge.data import data_dir
 from lepton_edge.errors import ConfigError, UnknownNameError
 
@@ -194,7 +195,7 @@ class _Table:
 
     def error(self, key: str, wanted: str, found: object) -> ConfigError:
         full_key = f"{self.section}.{key}" if self.section else key
-        what = "nothing" if found is _MISSING else repr(found)
+        what = "nothing" if found is _MISSING else shown(found)
         return ConfigError(
             f"key {full_key!r}: wanted {wanted}, found {what}",
             where=str(self.path),
@@ -304,13 +305,7 @@ def _read_source(table: _Table, sections: list[str]) -> dict[str, str]:
 
 
 def _read_board(path: Path) -> Board:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not a TOML file: {error}", where=str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path)) from error
-
+    values = read_toml(path)
     root = _Table(path, "", values)
     sections = [key for key, value in values.items() if isinstance(value, dict) and key != "source"]
     clock_mhz, max_clock_mhz = _read_clock(root.table("clock"))
@@ -362,7 +357,7 @@ def load_board(name_or_path: str | Path) -> Board:
     text = str(name_or_path)
     if text.endswith(".toml"):
         path = Path(text)
-        if not path.is_file():
+        if not os.path.isfile(text):  # noqa: PTH113 - a name may be too long for Path.is_file
             raise UnknownNameError(
                 "there is no such board file", where=text, hint="lepton-edge boards lists the names"
             )

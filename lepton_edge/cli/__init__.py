@@ -12,6 +12,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after the program's name; those of the process by default.
     """
-    from lepton_edge.cli.launch import launch
+    try:  # from here on: importing takes a moment, in which Ctrl-C may come
+        from lepton_edge.cli.launch import launch
 
-    return launch(list(sys.argv[1:] if argv is None else argv))
+        return launch(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -242,6 +244,17 @@ def compile_command(
     out.show(document, render.compiled(report, root, _budget(board or report.board)))
 
 
+@contextmanager
+def _about(path: Path | None) -> Iterator[None]:
+    """Name the file with inputs in errors that name no other place: they are about its arrays."""
+    try:
+        yield
+    except UserError as error:
+        if path is not None and not error.where:
+            error.at(str(path))
+        raise
+
+
 def _explore(model: Path, options: CompileOptions, plot: Path | None, out: Output) -> None:
     """Show the designs worth considering."""
     from lepton_edge.cli import plots, render
@@ -294,9 +307,11 @@ def run(
     opened = open_artifact(artifact)
     inputs = load_arrays(input_, opened.manifest.inputs)
     if output is not None:
+        opened.check_is_free(output)
         check_output(output, len(opened.manifest.outputs))
     level = level or opened.default_level
-    outputs = opened.run(inputs, level=level, progress=out.progress, trace=trace)
+    with _about(input_):
+        outputs = opened.run(inputs, level=level, progress=out.progress, trace=trace)
     if output is not None:
         save_arrays(output, outputs)
     out.show(render.run_document(outputs, level, output), render.ran(outputs, level, output))
@@ -328,7 +343,8 @@ def verify(
     opened = open_artifact(artifact)
     inputs = None if input_ is None else load_arrays(input_, opened.manifest.inputs)
     try:
-        report = opened.verify(samples=samples, inputs=inputs, progress=out.progress)
+        with _about(input_):
+            report = opened.verify(samples=samples, inputs=inputs, progress=out.progress)
     except VerifyError:
         out.view(render.verified(load_artifact(artifact).report))
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import signal
@@ -21,6 +22,12 @@ from lepton_edge.errors import InternalError, LeptonError, UserError
 
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
+
+_MACHINE = {
+    errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
+}  # fmt: skip
+"""What the surroundings cause, not we: names, permissions, full disks."""
 
 # typer.BadParameter is a UsageError is a ClickException, in the click that this typer uses: some
 # versions of typer import click, others carry their own copy.
@@ -87,6 +94,8 @@ def _attempt(argv: list[str]) -> int | LeptonError:
             what, hint="give a smaller network or fewer samples, or end other programs"
         )
     except Exception as error:  # noqa: BLE001 - whatever a command forgot to expect
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            return UserError(str(error.strerror), where=str(error.filename or ""))
         return _logged(argv, InternalError(f"{type(error).__name__}: {error}"))
     return status if isinstance(status, int) else 0  # INTERRUPTED where typer caught it itself
 

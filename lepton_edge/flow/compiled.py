@@ -13,6 +13,7 @@ from lepton_edge.artifact.store import StoredArtifact, load_artifact, update_rep
 from lepton_edge.errors import UnknownNameError, UserError
 from lepton_edge.flow import processor
 from lepton_edge.flow.build import BuildOptions, Built, build_artifact
+from lepton_edge.flow.consistency import check_consistency
 from lepton_edge.flow.levels import require_equal, run_network, runnable_levels, verify_levels
 from lepton_edge.flow.options import LEVELS_OF, PROCESSORS, SOURCE_FOLDERS
 from lepton_edge.flow.samples import extended
@@ -48,6 +49,14 @@ class Artifact:
         """The figures."""
         return self._report
 
+    def check_is_free(self, path: Path) -> None:
+        """See that a file written to ``path`` would not become, or replace, a part of the design.
+
+        Raises:
+            UserError: it would.
+        """
+        self._stored.check_is_free(path)
+
     def run(
         self,
         inputs: Mapping[str, Array],
@@ -68,11 +77,13 @@ class Artifact:
                 layers, for the first two frames.
 
         Raises:
-            UserError: a trace is wanted of another level than rtl.
+            UserError: a trace is wanted of another level than rtl, or in place of the design.
         """
         level = self._level(level or self.default_level)
         if trace is not None and level != "rtl":
-            raise UserError(f"level {level} has no waveforms", hint="choose level rtl")
+            raise UserError("has no waveforms", where=f"level {level}", hint="choose level rtl")
+        if trace is not None:
+            self.check_is_free(trace)
         self._check()
         progress = progress or Silent()
         if self.is_program:
@@ -159,3 +170,5 @@ class Artifact:
         """See that what is about to be compiled and loaded is what compile wrote."""
         self._stored.check_files()
         self._stored.check_alone(*SOURCE_FOLDERS)
+        if not self.is_program:
+            check_consistency(self.root, self.manifest)

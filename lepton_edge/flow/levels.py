@@ -13,12 +13,13 @@ import numpy as np
 from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Evidence, Metric, VerificationRow
 from lepton_edge.errors import ToolMissingError, VerifyError
+from lepton_edge.flow.consistency import interface_of
 from lepton_edge.flow.options import LEVELS_OF
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.serde import load_graph
 from lepton_edge.ir.types import Array
 from lepton_edge.progress import Progress
-from lepton_edge.runtime.csim import CSimulation, PortSpec
+from lepton_edge.runtime.csim import CSimulation
 from lepton_edge.runtime.rtlsim import RtlRun, RtlSimulation
 from lepton_edge.toolchain import gxx, verilator
 
@@ -75,18 +76,13 @@ def runnable_levels(progress: Progress) -> list[str]:
 # -- one level ----------------------------------------------------------------------------------
 
 
-def _ports(manifest: Manifest) -> tuple[list[PortSpec], list[PortSpec]]:
-    ports = manifest.options["ports"]
-    inputs, outputs = ([PortSpec(**p) for p in ports[side]] for side in ("inputs", "outputs"))
-    return inputs, outputs
-
-
 def c_simulation(root: Path, manifest: Manifest, progress: Progress) -> CSimulation:
     """Return the C simulation of an artifact's design, built now or before."""
+    interface = interface_of(manifest)
     with progress.stage("build the C simulation"):
-        sources = (f"src/{manifest.options['design']}.cpp", "sim/csim.cpp")
+        sources = (f"src/{interface.design}.cpp", "sim/csim.cpp")
         library = gxx.build_library(root / "hls", sources, ("sim", "include"))
-    return CSimulation(library, *_ports(manifest), int(manifest.design_id, 16))
+    return CSimulation(library, interface.inputs, interface.outputs, int(manifest.design_id, 16))
 
 
 def rtl_simulation(
@@ -94,7 +90,8 @@ def rtl_simulation(
 ) -> RtlSimulation:
     """Return the RTL simulation of an artifact's design, built now or before."""
     project = root / "rtl"
-    top = manifest.options["design"]
+    interface = interface_of(manifest)
+    top = interface.design
     kernels = sorted(path.name for path in (project / "kernels").glob("*.sv"))
     with progress.stage("build the RTL simulation"):
         library = verilator.build_simulation(
@@ -105,7 +102,9 @@ def rtl_simulation(
             ("sim",),
             is_traced=is_traced,
         )
-    return RtlSimulation(library, project, *_ports(manifest), int(manifest.design_id, 16))
+    return RtlSimulation(
+        library, project, interface.inputs, interface.outputs, int(manifest.design_id, 16)
+    )
 
 
 def run_core(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lepton_edge.backends.fpga.design import (
 )
 from lepton_edge.backends.fpga.folding import Caps, budget_of, read_pins
 from lepton_edge.errors import (
+    ConfigError,
     UnknownNameError,
     UnsupportedError,
     UserError,
@@ -33,6 +35,9 @@ from lepton_edge.passes.lower_integers import Lowered
 from lepton_edge.passes.pipeline import QuantizeOptions, lower, quantize, simplify
 from lepton_edge.passes.quantization_loss import QuantizationLoss, quantization_loss
 from lepton_edge.progress import Progress
+
+MIN_CLOCK_MHZ = 0.01
+"""Slowest clock of any device: the 10 kHz oscillator of iCE40. Source: Lattice, FPGA-DS-02008."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def plan(
     request = _request(options)
     prepared = prepare(model, options, progress, watch, example_inputs)
     lowered, samples = prepared.lowered, prepared.samples
-    with progress.stage(f"plan the hardware for {request.board.title}"):
+    with progress.stage(f"plan the hardware for {request.board.title}"), _about(options.folding):
         design = make_design(lowered.graph, lowered.reasons, request)
     loss = None
     if samples and not is_quantized(prepared.graph):
@@ -107,9 +112,20 @@ def survey(model: Path | str | Any, options: CompileOptions, progress: Progress)
     """Turn the model into integers and plan the hardware for a whole range of rates."""
     request = _request(options)
     lowered = prepare(model, options, progress, None, None).lowered
-    with progress.stage(f"explore what {request.board.title} can do"):
+    with progress.stage(f"explore what {request.board.title} can do"), _about(options.folding):
         points = explore_designs(lowered.graph, lowered.reasons, request, progress)
     return Exploration(lowered.graph.name, request.board, request.clock_mhz, points)
+
+
+@contextmanager
+def _about(folding: Path | str | None) -> Iterator[None]:
+    """Name the file of pinned foldings in the errors of what it says."""
+    try:
+        yield
+    except (ConfigError, UnknownNameError) as error:
+        if folding:
+            error.at(str(folding))
+        raise
 
 
 def _request(options: CompileOptions) -> Request:
@@ -134,7 +150,7 @@ def prepare(
     with progress.stage("import the model"):
         source = _import(model, example_inputs)
         _require_single_frames(source)
-        samples, doubts = read_samples(source, options.calibration)
+        samples, doubts = read_samples(source, options.calibration, progress)
     with progress.stage("simplify"):
         graph = simplify(source, watch)
     quantized = graph
@@ -171,6 +187,11 @@ def _require_single_frames(graph: Graph) -> None:
 def _clock(board: Board, wanted: float | None) -> float:
     if wanted is None:
         return board.clock_mhz
+    if wanted < MIN_CLOCK_MHZ:
+        raise UserError(
+            f"--clock-mhz {wanted:g} is below {MIN_CLOCK_MHZ:g} MHz",
+            hint=f"use --clock-mhz {board.clock_mhz:g}, or leave it out",
+        )
     if wanted > board.max_clock_mhz:
         raise UserError(
             f"{wanted:g} MHz is beyond the {board.max_clock_mhz:g} MHz that {board.title} is "

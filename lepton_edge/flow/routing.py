@@ -124,7 +124,7 @@ def implement(
                 str(tools.packer), fabric, board.pack_args, stem, bitstream
             )
             job = Job(fabric.packer, command, work, logs / "pack.log", nextpnr.PACK_TIMEOUT_S)
-            _run_one(job)
+            _run_one(job, bitstream)
         path = explain_path(reports[best].critical_path, project.structure)
         (work / "critical_path.txt").write_text(path, encoding="utf-8")
         shutil.copyfile(nextpnr.report_path(work, best), work / "nextpnr.json")
@@ -182,7 +182,7 @@ def _join(
     for path, text in texts.items():
         (work / path).write_text(text, encoding="utf-8")
     command = (synthesis.yosys.path, "-T", "join.ys")
-    _run_one(Job("the joined design", command, work, logs / "join.log", TIMEOUT_S))
+    _run_one(Job("the joined design", command, work, logs / "join.log", TIMEOUT_S), "design.json")
     if board.family == "ecp5":
         design = work / "design.json"
         netlist = json.loads(design.read_text(encoding="utf-8"))
@@ -283,11 +283,11 @@ def _report_of(ended: Ended, work: Path, seed: int) -> Routed | ToolFailedError:
         return error
 
 
-def _run_one(job: Job) -> None:
+def _run_one(job: Job, *files: str) -> None:
+    """Run a job that must succeed, and write files into its folder."""
     with closing(run_jobs([job], 1)) as all_ended:
         for ended in all_ended:
-            if ended.status != 0:
-                raise ended.failure()
+            ended.require(*files)
 
 
 def _keep(work: Path, folder: Path, fabric: Fabric, name: str, bitstream: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lepton_edge.artifact.arrays import load_arrays
+from lepton_edge.artifact.arrays import MAX_BYTES, load_arrays
 from lepton_edge.artifact.manifest import TensorSpec
 from lepton_edge.errors import (
     CalibrationError,
@@ -17,15 +18,32 @@ from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph
 from lepton_edge.ir.ops.quantized import Quantize
 from lepton_edge.ir.types import Array, QuantType
+from lepton_edge.progress import Progress
+
+MOST_SAMPLES = 10_000
+"""Calibration samples that are used: ranges hardly change after some hundred."""
 
 
 def read_samples(
-    graph: Graph, path: Path | str | None
+    graph: Graph, path: Path | str | None, progress: Progress
 ) -> tuple[dict[str, Array] | None, tuple[str, ...]]:
-    """Return the calibration inputs, checked against the model, and what looks wrong with them."""
+    """Return the calibration inputs, checked against the model, and what looks wrong with them.
+
+    Args:
+        graph: the model.
+        path: file with an array for each input; None for no samples.
+        progress: told where only the first samples are used.
+
+    Raises:
+        CalibrationError: the file is not what the model reads.
+    """
     if path is None:
         return None, ()
-    arrays = load_arrays(Path(path), specs_of(graph, graph.inputs), CalibrationError)
+    specs = specs_of(graph, graph.inputs)
+    arrays = load_arrays(Path(path), specs, CalibrationError)
+    counts = {array.shape[:1] for array in arrays.values()}
+    if all(spec.shape[:1] == (1,) for spec in specs) and len(counts) == 1:
+        arrays = _first(arrays, progress)
     try:
         return interpreter.checked_inputs(graph, arrays), tuple(_doubts(graph, arrays))
     except UserError as error:
@@ -34,6 +52,15 @@ def read_samples(
             where=str(path),
             hint=error.hint or "one array per model input, samples first",
         ) from None
+
+
+def _first(arrays: dict[str, Array], progress: Progress) -> dict[str, Array]:
+    """Return as many samples as are used; the arrays hold equally many."""
+    count = len(next(iter(arrays.values())))
+    if count <= MOST_SAMPLES:
+        return arrays
+    progress.note(f"of {count:,} calibration samples the first {MOST_SAMPLES:,} are used")
+    return {name: array[:MOST_SAMPLES] for name, array in arrays.items()}
 
 
 def _doubts(graph: Graph, arrays: Mapping[str, Array]) -> Iterator[str]:
@@ -58,7 +85,18 @@ def random_inputs(graph: Graph, count: int, seed: int = 0) -> dict[str, Array]:
         graph: an integer network.
         count: samples.
         seed: of the generator.
+
+    Raises:
+        UserError: they would take too much memory.
     """
+    # Numbers are drawn with 8 bytes each, whatever their type.
+    size = 8 * sum(math.prod(graph.types[value].shape[1:]) for value in graph.inputs)
+    if count * size > MAX_BYTES:
+        raise UserError(
+            f"--samples {count} takes {count * size / 2**30:.1f} GiB; at most "
+            f"{MAX_BYTES >> 30} GiB are drawn",
+            hint=f"--samples {MAX_BYTES // size} is the most",
+        )
     rng = np.random.default_rng(seed)
     return {value: _random_input(graph, value, count, rng) for value in graph.inputs}
 

@@ -80,7 +80,17 @@ def open_project(stored: StoredArtifact) -> Project:
     text = stored.file(path).read_text(encoding="utf-8")
     folder = stored.root / RTL
     kernels = {p.stem: p.read_bytes() for p in sorted((folder / KERNELS).glob("*.sv"))}
-    return Project(folder, Structure.from_json(text, str(folder / NODES)), kernels)
+    structure = Structure.from_json(text, str(folder / NODES))
+    wanted = {f"{structure.top}.sv", *(m for node in structure.nodes for m in node.memories)}
+    wanted |= {f"{KERNELS}/{node.module}.sv" for node in structure.nodes}
+    for file in sorted(wanted):
+        if f"{RTL}/{file}" not in stored.manifest.files:
+            raise ArtifactError(
+                f"a node of the design needs {file!r}, which compile did not write",
+                where=str(folder / NODES),
+                hint="compile the model again",
+            )
+    return Project(folder, structure, kernels)
 
 
 def part_of(project: Project, node: Node) -> Part:

@@ -21,6 +21,12 @@ from lepton_edge.passes.sums import find_sum_form, sum_codes, tie_table
 MAX_TABLE_BITS = 10
 """Codes up to this width are mapped to codes by a table; wider ones by thresholds."""
 
+MAX_CODES = 1 << 22
+"""Codes, or pairs of codes, that a proof goes through one by one."""
+
+MAX_THRESHOLDS = 1 << 24
+"""Thresholds that the proofs of a layer's channels may go through together."""
+
 SOFTMAX_ONE = (1 << 24) - 1
 """The table entry that stands for exp(0): the largest below 2^24, which the integer form allows."""
 
@@ -90,6 +96,7 @@ class Requantizer:
             return result
         if not real.rule.is_monotone:
             raise Refused("a function that rises and falls needs its input quantised first")
+        _refuse_too_many(out, real.rule.num_channels)
         channels = self.new.type_of(real.value).shape[-1]
         reach = self.reach_of(real.value)
         reach = reach.spread(channels) if real.rule.num_channels > 1 else reach.merged()
@@ -127,11 +134,12 @@ class Requantizer:
     def _from_total(self, real: Total, out: QuantType, node: Node, sources: tuple[str, ...]) -> str:
         if real.rule.num_channels > 1 or real.rule.tail:
             raise Refused("what follows the sum must be the same for all channels")
-        reach_a, reach_b = (self.reach_of(v).merged() for v in (real.a, real.b))
-        span_a = np.arange(int(reach_a.lowest[0]), int(reach_a.highest[0]) + 1)
-        span_b = np.arange(int(reach_b.lowest[0]), int(reach_b.highest[0]) + 1)
-        if span_a.size * span_b.size > 1 << 22:
+        _refuse_too_many(out)
+        reaches = [self.reach_of(v).merged() for v in (real.a, real.b)]
+        spans = [range(int(r.lowest[0]), int(r.highest[0]) + 1) for r in reaches]
+        if len(spans[0]) * len(spans[1]) > MAX_CODES:
             raise Refused("a sum of codes of more than 11 bits has no proven integer form")
+        span_a, span_b = (np.arange(span.start, span.stop) for span in spans)
         a, b = (m.reshape(-1) for m in np.meshgrid(span_a, span_b, indexing="ij"))
         codes = sum_codes(a, b, real.slope_a, real.slope_b, real.rule, out)
         scale = Fraction(out.scale[0]) * out.step
@@ -197,6 +205,16 @@ class Requantizer:
         result = self._emit(op, [real.value, table], node, sources)
         self.reach[result] = Reach.of_type(out)
         return result
+
+
+def _refuse_too_many(out: QuantType, channels: int = 1) -> None:
+    """Raise Refused where a proof would have to go through too many codes."""
+    if out.num_codes > MAX_CODES or out.num_codes * channels > MAX_THRESHOLDS:
+        several = f" in each of {channels} channels" if channels > 1 else ""
+        raise Refused(
+            f"codes of {out.bits} bits{several} are more than can be proven exact; "
+            "quantise it to 8 or 16 bits"
+        )
 
 
 def _shared(params: Array) -> Array:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lepton_edge.errors import ToolFailedError
+from lepton_edge.toolchain.process import plain
 
 TICK_S = 0.05
 """How often the running programs are looked at, in seconds."""
@@ -50,6 +51,23 @@ class Ended:
     job: Job
     status: int | None
     seconds: float
+
+    def require(self, *files: str) -> None:
+        """See that the job succeeded, and that what it must write is in its folder.
+
+        Raises:
+            ToolFailedError: it failed, or a file is not there.
+        """
+        if self.status != 0:
+            raise self.failure()
+        for file in files:
+            if not (self.job.folder / file).is_file():
+                raise self.fault(f"ended without an error, but wrote no {file}")
+
+    def fault(self, what: str) -> ToolFailedError:
+        """Return the error of a job whose tool did something else than it must."""
+        tool = Path(self.job.command[0]).name
+        return ToolFailedError(f"{tool} {what}", where=self.job.name, hint=f"log: {self.job.log}")
 
     def failure(self) -> ToolFailedError:
         """Return the error of a job that failed: how it ended, its first complaint, its log."""
@@ -93,7 +111,8 @@ def run_jobs(jobs: Sequence[Job], parallel: int) -> Generator[Ended]:
 def complaint(log: Path) -> str:
     """Return the line of a log that says what went wrong: its first error, or its last line."""
     with contextlib.suppress(OSError):
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[1:]]
+        said = plain(log.read_text(encoding="utf-8", errors="replace"))
+        lines = [line.strip() for line in said.splitlines()[1:]]
         lines = [line for line in lines if line]
         errors = (line for line in lines if "error" in line.lower())
         return next(errors, lines[-1] if lines else "it said nothing")[:300]

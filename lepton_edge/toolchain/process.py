@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -11,6 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lepton_edge.errors import ToolFailedError
+
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, movements
+    r"|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?"  # titles, links
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
+"""Control sequences of terminals, and control characters but for tabs and ends of lines.
+
+Source: ECMA-48, section 5.4.
+"""
 
 
 def run(
@@ -79,11 +90,16 @@ def run_or_fail(
     if status != 0:
         words = [str(part) for part in command]
         log.write_text(f"$ {shlex.join(words)}\n{said}", encoding="utf-8")
-        first = next(filter(_is_complaint, said.splitlines()), "no message")
+        first = next(filter(_is_complaint, plain(said).splitlines()), "no message")
         raise ToolFailedError(
             f"{words[0]} ended with status {status}: {first}", where=str(cwd), hint=f"log: {log}"
         )
     return said
+
+
+def plain(said: str) -> str:
+    """Return a tool's words without colours and other control sequences of terminals."""
+    return _CONTROL.sub("", said)
 
 
 def _is_complaint(line: str) -> bool:

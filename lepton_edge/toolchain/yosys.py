@@ -19,7 +19,7 @@ from lepton_edge.errors import ToolFailedError, UnknownNameError
 from lepton_edge.progress import Progress
 from lepton_edge.toolchain.cache import cache_folder
 from lepton_edge.toolchain.find import Found
-from lepton_edge.toolchain.jobs import Job, run_jobs
+from lepton_edge.toolchain.jobs import Ended, Job, run_jobs
 
 PASSES: Mapping[str, str] = {
     "xc7": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf",
@@ -46,7 +46,8 @@ STALE_S = 24 * 3600.0
 """Age at which a folder of running jobs is taken for one of a run that was killed."""
 
 _KIND = "netlists"
-_NETLIST, _CELLS, _LOG = "netlist.json.gz", "cells.json", "yosys.log"
+_STAT, _WRITTEN = "stat.json", "netlist.json"  # by Yosys
+_NETLIST, _CELLS, _LOG = "netlist.json.gz", "cells.json", "yosys.log"  # in the cache
 _SCRATCH = "build-"
 
 
@@ -94,10 +95,10 @@ class Recipe:
             f"flatten; opt_clean; hierarchy -top {top}\n"
             "check -assert\n"
             "delete t:$scopeinfo\n"
-            "tee -q -o stat.json stat -json\n"
+            f"tee -q -o {_STAT} stat -json\n"
             # Without the library's modules, which are most of the text.
             f"select {top}\n"
-            "write_json -selected netlist.json\n"
+            f"write_json -selected {_WRITTEN}\n"
         )
 
 
@@ -171,10 +172,9 @@ def synthesise(
         jobs = [_job(part, recipe, yosys, Path(scratch), logs) for part in order]
         with contextlib.closing(run_jobs(jobs, parallel)) as all_ended:
             for ended in all_ended:
-                if ended.status != 0:
-                    raise ended.failure()
+                ended.require(_STAT, _WRITTEN)
                 place = places[ended.job.name]
-                _store(ended.job, place)
+                _store(ended, place)
                 done += uses[place]
                 progress.advance(done, len(parts))
     netlists = {name: _read(place) for name, place in places.items()}
@@ -211,15 +211,19 @@ def _job(part: Part, recipe: Recipe, yosys: Found, scratch: Path, logs: Path) ->
     return Job(part.name, command, folder, logs / f"{part.name}.log", TIMEOUT_S)
 
 
-def _store(job: Job, place: Path) -> None:
+def _store(ended: Ended, place: Path) -> None:
     """Move what Yosys wrote to its place in the cache."""
+    job = ended.job
     ready = job.folder / "ready"
     ready.mkdir()
-    stat = json.loads((job.folder / "stat.json").read_text(encoding="utf-8"))
-    cells = stat["design"]["num_cells_by_type"]
+    try:
+        stat = json.loads((job.folder / _STAT).read_text(encoding="utf-8"))
+        cells = {name: int(count) for name, count in stat["design"]["num_cells_by_type"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ended.fault(f"wrote a {_STAT} that does not list cells") from None
     (ready / _CELLS).write_text(json.dumps(cells), encoding="utf-8")
     # Without a time in the header: the same netlist is the same file.
-    netlist = gzip.compress((job.folder / "netlist.json").read_bytes(), 6, mtime=0)
+    netlist = gzip.compress((job.folder / _WRITTEN).read_bytes(), 6, mtime=0)
     (ready / _NETLIST).write_bytes(netlist)
     shutil.copyfile(job.log, ready / _LOG)
     with contextlib.suppress(OSError):  # another process was first
@@ -239,7 +243,7 @@ def _read(place: Path) -> Netlist:
         cells = json.loads((place / _CELLS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ToolFailedError(
-            f"a netlist in the cache cannot be read: {error}",
+            f"a netlist in the cache cannot be read: {getattr(error, 'strerror', None) or error}",
             where=str(place),
             hint="remove this folder, and run the command again",
         ) from None

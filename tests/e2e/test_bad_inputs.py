@@ -221,6 +221,23 @@ def test_calibration_that_is_none(
     assert {p.name for p in tmp_path.iterdir()} <= {"c.npz"}
 
 
+def test_more_samples_than_are_needed(mlp: Any, call: Any, tmp_path: Path) -> None:
+    x = np.load(mlp.calibration)["x"]
+    many = x[np.arange(12_000) % len(x)]
+    many[10_000:] *= 1000  # seen, it would spoil the ranges
+    np.savez(tmp_path / "c.npz", x=many)
+    words = ("--calibration", tmp_path / "c.npz", "--no-csim", "-o")
+
+    ended = call("compile", mlp.model, *words, tmp_path / "out")
+
+    assert ended.status == 0
+    assert "of 12,000 calibration samples the first 10,000 are used" in ended.err
+    assert call("compile", *mlp.words, "--no-csim", "-q", "-o", tmp_path / "few").status == 0
+    cores = [np.load(tmp_path / name / "graphs" / "core.npz") for name in ("out", "few")]
+    assert cores[0].files == cores[1].files
+    assert all((cores[0][name] == cores[1][name]).all() for name in cores[0].files)
+
+
 GOOD_DATA = {
     "one sample": X[:1], "no batch axis": X[0], "constant": X, "zeros": X * 0, "tiny": X * 1e-40,
     "float64": X.astype(float), "float16": X.astype(np.float16), "bytes": X.astype(np.uint8),
@@ -257,14 +274,15 @@ OPTIONS: list[tuple[str, int, str]] = [
     ("--board pynq-z3", 2, "did you mean pynq-z2"),
     ("--board PYNQ-Z2", 2, "did you mean pynq-z2"),
     ("--board nope.toml", 2, "there is no such board file"),
-    ("--fps 1e12", 2, "less than one clock cycle at 100 MHz"),
+    ("--fps 1e12", 2, "--fps 1e+12 leaves less than one clock cycle at 100 MHz"),
     ("--fps 9e7", 8, "the goal allows"),
     ("--fps 0", 2, "wanted a number above 0, found 0"),
     ("--fps -1", 2, "wanted a number above 0, found -1"),
     ("--fps nan", 2, "wanted a number above 0, found nan"),
-    ("--latency-us 0.001", 2, "less than one clock cycle"),
+    ("--latency-us 0.001", 2, "--latency-us 0.001 leaves less than one clock cycle"),
     ("--latency-us 0.05", 8, "cycles from input to output; the goal allows 5"),
     ("--clock-mhz 100000", 2, "beyond the 200 MHz that PYNQ-Z2"),
+    ("--clock-mhz 1e-300", 2, "--clock-mhz 1e-300 is below 0.01 MHz"),
     ("--samples 0", 2, "wanted a number above 0"),
     ("--samples 1e3", 2, "'--samples'"),
     ("--quantize none", 4, "the target needs integers"),
@@ -274,6 +292,7 @@ OPTIONS: list[tuple[str, int, str]] = [
     ("--dsp -1", 2, "wanted 0 or more, found -1"),
     ("--dsp 2.5", 2, "'--dsp'"),
     ("--lut 100", 8, "of 100 allowed (estimated); most lut goes to layer"),
+    ("--lut 0", 8, "hint: quantise to fewer bits; at this rate it would fit"),
     ("--explore", 2, "--explore and --output exclude each other"),
     ("--plot x.png", 2, "--plot draws what --explore finds"),
 ]
@@ -310,6 +329,19 @@ def test_foldings_that_cannot_be(
 
     assert ended.status == 2
     assert message in ended.error
+    assert str(tmp_path / "f.toml") in ended.error
+
+
+@pytest.mark.parametrize("words", ["--fps 1e-310", "--latency-us 1e308"])
+def test_goals_that_anything_reaches(words: str, mlp: Any, call: Any) -> None:
+    assert call("compile", *mlp.words, *words.split(), "--dry-run", "-q").status == 0
+
+
+def test_more_random_samples_than_memory(mlp: Any, artifact: Path, call: Any) -> None:
+    ended = call("verify", artifact, "--samples", 10**11)
+
+    assert ended.status == 2
+    assert "--samples 99999999984 takes 11920.9 GiB; at most 2 GiB are drawn" in ended.error
 
 
 def test_a_board_too_small(mlp: Any, call: Any, tmp_path: Path) -> None:
@@ -371,7 +403,10 @@ def test_inputs_of_run_are_checked(artifact: Path, call: Any, tmp_path: Path) ->
     np.savez(tmp_path / "x.npz", x=X[:, :9])
     inputs = ("--input", tmp_path / "x.npz")
 
-    assert "wanted float32[N,16]" in call("run", artifact, *inputs).error
+    for command in ("run", "verify"):
+        message = call(command, artifact, *inputs).error
+        assert "wanted float32[N,16]" in message
+        assert str(tmp_path / "x.npz") in message
     assert call("run", artifact, "--input", tmp_path / "none.npz").status == 2
     np.savez(tmp_path / "x.npz", x=X)
     assert "not .csv" in call("run", artifact, *inputs, "--output", tmp_path / "y.csv").error

@@ -201,6 +201,11 @@ VERSION = '[ "$1" = --version ] && { echo "Yosys 0.99 (test)"; exit 0; }'
         ("echo reading; echo 'ERROR: out of cells'; exit 1", "status 1: ERROR: out of cells"),
         ("kill -ABRT $$", "was ended by SIGABRT"),
         ("sleep 60", "did not finish within 1 s"),
+        ("true", "yosys ended without an error, but wrote no stat.json"),
+        ("echo {} > stat.json", "yosys ended without an error, but wrote no netlist.json"),
+        ("echo {} > stat.json; touch netlist.json", "wrote a stat.json that does not list cells"),
+        ("echo [] > stat.json; touch netlist.json", "wrote a stat.json that does not list cells"),
+        ("echo hm > stat.json; touch netlist.json", "wrote a stat.json that does not list cells"),
     ],
 )
 def test_a_tool_that_fails_leaves_its_log_and_the_report_as_it_was(

@@ -50,12 +50,14 @@ def is_running(words: str) -> bool:
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
+@pytest.mark.parametrize("name", ["mlp", "digits"])  # bounds alone decide for mlp, not for digits
 def test_stopped_while_g_plus_plus_runs(
-    signum: int, status: int, mlp: Any, artifact: Path, start: Any, helpers: Any, tmp_path: Path
-) -> None:
+    name: str, signum: int, status: int, artifact: Path, start: Any, helpers: Any, tmp_path: Path,
+    request: Any,
+) -> None:  # fmt: skip
     before = helpers.tree(artifact.parent)
     env = slow_compiler(tmp_path)
-    process = start("compile", *mlp.words, "-o", artifact, env=env)
+    process = start("compile", *request.getfixturevalue(name).words, "-o", artifact, env=env)
     wait_for(tmp_path / "started")
     time.sleep(0.3)  # until it is waited for
 
@@ -64,6 +66,7 @@ def test_stopped_while_g_plus_plus_runs(
 
     assert process.returncode == status
     assert "Traceback" not in err
+    assert ("interrupted" in err) == (signum == signal.SIGINT)
     assert helpers.tree(artifact.parent) == before
     assert not [*(tmp_path / "tmp").iterdir()]
     assert {p.suffix for p in (tmp_path / "cache").rglob("*") if p.is_file()} <= {".log"}

@@ -93,16 +93,23 @@ class Request:
         Raises:
             UserError: it is less than one.
         """
-        goal = Goal(
-            None if self.fps is None else int(self.clock_mhz * 1e6 / self.fps),
-            None if self.latency_us is None else int(self.clock_mhz * self.latency_us),
-        )
-        if goal.cycles == 0 or goal.latency == 0:
-            raise UserError(
-                f"the goal leaves less than one clock cycle at {self.clock_mhz:g} MHz",
-                hint="ask for less, or for a higher --clock-mhz",
-            )
-        return goal
+        cycles = None if self.fps is None else self.clock_mhz * 1e6 / self.fps
+        latency = None if self.latency_us is None else self.clock_mhz * self.latency_us
+        for option, wanted, found in (
+            ("--fps", self.fps, cycles), ("--latency-us", self.latency_us, latency)
+        ):  # fmt: skip
+            if found is not None and found < 1:
+                raise UserError(
+                    f"{option} {wanted:g} leaves less than one clock cycle at "
+                    f"{self.clock_mhz:g} MHz",
+                    hint="ask for less, or for a higher --clock-mhz",
+                )
+        return Goal(_whole(cycles), _whole(latency))
+
+
+def _whole(cycles: float | None) -> int | None:
+    """Return whole cycles; so many that they are no number are as good as the most."""
+    return None if cycles is None else int(min(cycles, 2.0**62))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 OLDEST_OPSET = 7
 MAX_INLINED_NODES = 200_000
+MAX_NAME = 4096
+"""Characters of a name. Source: member names of zip archives, in which graphs are kept, have at
+most 65,535 bytes; with 4 bytes a character there is room for what passes append."""
 
 
 def node_domain(proto: onnx.NodeProto) -> str:
@@ -24,20 +27,26 @@ def node_domain(proto: onnx.NodeProto) -> str:
 
 
 def check_text(model: onnx.ModelProto) -> None:
-    """Check that all names are UTF-8; protobuf gives others as bytes.
+    """Check that all names are UTF-8, which protobuf gives as bytes if they are not, and short.
 
     Raises:
-        ImportModelError: a name is not text.
+        ImportModelError: a name is not text, or too long for the files that will hold it.
     """
-    for text in _texts(model):
+    for text in (*_names(model), *_places(model)):
         if not isinstance(text, str):
             raise ImportModelError(
                 f"a name is not UTF-8 text: {bytes(text)[:40]!r}",
                 hint="the file is damaged; export the model again",
             )
+    for text in _names(model):
+        if len(text) > MAX_NAME:
+            raise ImportModelError(
+                f"a name has {len(text)} characters; wanted at most {MAX_NAME}: {text[:40]!r}...",
+                hint="rename it in the model, or export the model again",
+            )
 
 
-def _texts(model: onnx.ModelProto) -> Iterator[Any]:
+def _names(model: onnx.ModelProto) -> Iterator[Any]:
     yield from (entry.domain for entry in model.opset_import)
     graph = model.graph
     yield graph.name
@@ -46,8 +55,6 @@ def _texts(model: onnx.ModelProto) -> Iterator[Any]:
         yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
     for tensor in graph.initializer:
         yield tensor.name
-        for entry in tensor.external_data:
-            yield from (entry.key, entry.value)
     for function in model.functions:
         yield from (function.domain, function.name, *function.input, *function.output)
         yield from function.attribute
@@ -56,8 +63,15 @@ def _texts(model: onnx.ModelProto) -> Iterator[Any]:
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         for attribute in node.attribute:
             yield from (attribute.name, attribute.ref_attr_name, attribute.t.name)
-            for entry in attribute.t.external_data:
-                yield from (entry.key, entry.value)
+
+
+def _places(model: onnx.ModelProto) -> Iterator[Any]:
+    """Yield where tensors in other files are; the importer says which of them there are."""
+    nodes = (*model.graph.node, *(n for function in model.functions for n in function.node))
+    attributes = (attribute.t for node in nodes for attribute in node.attribute)
+    for tensor in (*model.graph.initializer, *attributes):
+        for entry in tensor.external_data:
+            yield from (entry.key, entry.value)
 
 
 def check_versions(model: onnx.ModelProto) -> dict[str, int]:

@@ -176,6 +176,14 @@ def test_what_is_no_json_object_is_an_artifact_error(text: str) -> None:
         Report.from_json(text)
 
 
+@pytest.mark.parametrize("depth", [300, 700])
+def test_options_that_are_nested_deeply(depth: int) -> None:
+    deep = "[" * depth + "1" + "]" * depth
+    text = MANIFEST.to_json().replace('"options": {', f'"options": {{"a": {deep}, ', 1)
+    with pytest.raises(ArtifactError):
+        Manifest.from_json(text)
+
+
 def test_a_newer_schema_says_upgrade_and_a_older_one_compile() -> None:
     with pytest.raises(ArtifactError) as newer:
         Report.from_json(changed(REPORT, "schema", value=99))

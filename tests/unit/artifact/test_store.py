@@ -446,3 +446,24 @@ def test_the_report_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.M
         update_report(tmp_path / "net", REPORT)
     assert json.loads((tmp_path / "net" / "report.json").read_text())["warnings"] == ["new"]
     assert names(tmp_path / "net") == ["manifest.json", "report.json", "src", "weights.bin"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.json"])
+@pytest.mark.parametrize("place", ["pipe", "/dev/zero"])
+def test_documents_that_never_end_are_refused(name: str, place: str, tmp_path: Path) -> None:
+    write(tmp_path / "out")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "out" / name).unlink()
+    (tmp_path / "out" / name).symlink_to(tmp_path / place)
+
+    with pytest.raises(ArtifactError, match="this is no regular file"):
+        load_artifact(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.json"])
+def test_documents_of_terabytes_are_refused(name: str, tmp_path: Path) -> None:
+    write(tmp_path / "out")
+    os.truncate(tmp_path / "out" / name, 10 << 40)
+
+    with pytest.raises(ArtifactError, match="too large: more than 64 MiB"):
+        load_artifact(tmp_path / "out")

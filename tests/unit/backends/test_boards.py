@@ -187,6 +187,18 @@ def test_file_that_is_not_text(tmp_path: Path) -> None:
         load_board(path)
 
 
+def test_values_that_are_nested_deeply(edited: Edit) -> None:
+    path = edited('name = "pynq-z2"', f"{'.'.join(['name'] * 3000)} = 1")
+    with pytest.raises(ConfigError, match="key 'name': wanted a text"):
+        load_board(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".toml", "a\0b.toml"])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(UnknownNameError, match="there is no such board file"):
+        load_board(name)
+
+
 @given(AMOUNTS, AMOUNTS)
 def test_sum_uses_at_least_each_part(a: Resources, b: Resources) -> None:
     total = a + b

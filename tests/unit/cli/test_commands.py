@@ -91,6 +91,9 @@ class FakeFlow:
         ]
         return Exploration(model.stem, load_board("pynq-z2"), 100.0, tuple(points))
 
+    def check_is_free(self, path: Path) -> None:
+        pass
+
     def open_artifact(self, path: Path) -> FakeFlow:
         stored = load_artifact(path)
         self.root, self.manifest, self.report = stored.root, stored.manifest, stored.report
@@ -398,6 +401,34 @@ def test_an_interrupt_is_130(flow: FakeFlow, call: Any, tmp_path: Path) -> None:
     status, stdout, _ = call("compile", "net.onnx", "--json", "-o", tmp_path / "n")
     assert status == 130
     assert json.loads(stdout)["error"]["code"] == "interrupted"
+
+
+def test_an_interrupt_while_we_are_imported(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting:
+        @staticmethod
+        def find_spec(name: str, *_: Any) -> None:
+            if name == "lepton_edge.cli.launch":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "lepton_edge.cli.launch")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+
+    assert call("boards") == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compile", "x" * 300, "-o", "out"),
+        ("verify", "x" * 300),
+        ("build", "x" * 300),
+        ("run", "x" * 300, "--input", "x.npz"),
+    ],
+)
+def test_names_too_long_for_a_file(words: tuple[str, ...], call: Any) -> None:
+    status, _, err = call(*words)
+    assert status in (2, 3, 10)
+    assert "File name too long" in err
 
 
 def test_a_foreign_directory_is_refused(flow: FakeFlow, call: Any, tmp_path: Path) -> None:

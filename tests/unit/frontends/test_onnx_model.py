@@ -249,6 +249,18 @@ def test_names_that_are_not_text():
         import_onnx_proto(onnx.ModelProto.FromString(data), "m")
 
 
+@pytest.mark.parametrize("place", ["node", "input", "output"])
+def test_names_of_unreasonable_length(place):
+    node = helper.make_node("Relu", ["x"], ["y"], "n" * 5000 if place == "node" else "n")
+    if place == "input":
+        node.input[0] = "n" * 5000
+    if place == "output":
+        node.output[0] = "n" * 5000
+    model = model_of([node], [(node.input[0], [1, 3])], outputs=[node.output[0]])
+    with pytest.raises(ImportModelError, match="a name has 5000 characters; wanted at most 4096"):
+        import_onnx_proto(model, "m")
+
+
 def test_long_chains_import_quickly():
     count = 10_000
     nodes = [

@@ -308,6 +308,8 @@ def test_qonnx_quant_equals_the_reference(load):
     [
         ('rounding_mode="FLOOR"', {}, "rounding_mode 'FLOOR' is not supported; wanted 'ROUND'"),
         ("", {"b": np.float32(2.5)}, "the bit width is 2.5; wanted one whole number in 1..32"),
+        ("", {"b": np.float32(np.nan)}, "the bit width is nan; wanted one whole number in 1..32"),
+        ("", {"b": np.float32(np.inf)}, "the bit width is inf; wanted one whole number in 1..32"),
         ("", {"z": np.float32(0.5)}, "zero point 0.5 is not a whole number"),
         ("", {"z": np.float32(3)}, "zero point 3 is odd: Quant rounds halves after it adds"),
         ("", {"z": np.float32(100)}, "zero point (100,) is not a code of"),

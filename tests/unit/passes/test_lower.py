@@ -472,6 +472,32 @@ def test_what_has_no_integer_form_stays_and_says_why(
     assert reasons[node] == reason
 
 
+@pytest.mark.parametrize(
+    ("out", "channels", "reason"),
+    [
+        (QuantType(24, True, (1e-6,)), 1, "codes of 24 bits are more than can be proven exact"),
+        (QuantType(32, True, (1e-9,)), 1, "codes of 32 bits are more than can be proven exact"),
+        (QuantType(32, False, (1e-9,)), 3, "codes of 32 bits in each of 3 channels are more"),
+        (QuantType(20, True, (1e-5,)), 40, "codes of 20 bits in each of 40 channels are more"),
+    ],
+)
+def test_codes_too_many_to_go_through(out: QuantType, channels: int, reason: str) -> None:
+    net = Qdq(S8, (1, 4, 4, 2))
+    y = net(Conv(), net.x, net.weights(channels, 1, 1, 2))
+    if channels > 1:
+        slopes = np.linspace(0.5, 1, channels, dtype=np.float32)
+        y = net(ew.Mul(), y, net.builder.constant(slopes))
+    y = net.requantized(y, out)
+    reasons = lower_integers(net.end(net(ew.Sigmoid(), y), S8)).reasons
+    assert any(text.startswith(reason) for text in reasons.values()), reasons
+
+
+def test_a_sum_of_wide_codes() -> None:
+    net = Qdq(QuantType(32, True, (1e-9,)), (1, 2))
+    reasons = lower_integers(net.end(net(ew.Add(), net.x, net.x), S8)).reasons
+    assert reasons["quantize~1"] == "a sum of codes of more than 11 bits has no proven integer form"
+
+
 def test_layers_around_one_in_float_are_integers_still() -> None:
     net = Qdq(S8)
     y = net.requantized(net(Dense(), net.x, net.weights(4, 4)), U8)

@@ -106,6 +106,12 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
         list(run_jobs([job], 1))
 
 
+def test_a_complaint_has_no_colours(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"$ tool\n\x1b]0;title\x07\x1b[1;31mERROR:\x1b[0m no \x1b[Kcells\x08\n")
+    assert complaint(log) == "ERROR: no cells"
+
+
 def test_a_log_that_is_gone_is_told(tmp_path: Path) -> None:
     assert complaint(tmp_path / "missing") == "its log cannot be read"
     job = Job("job", ("tool",), tmp_path, tmp_path / "missing", 1.0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lepton_edge.backends.fpga.folding.problem import Problem
 from lepton_edge.backends.fpga.folding.relaxation import Relaxation
 from lepton_edge.ir.types import Array
 
@@ -37,7 +38,8 @@ class Bound:
         weights: float64 [columns], prices and multipliers together, of a unit of each cost.
         offset: sum of the multipliers: what the limits are worth.
         rows: the cheapest choice within the limits that was met on the way; None if none was.
-        price: of that choice; infinite if none was met.
+            Where limits may be exceeded: the choice that exceeds them least.
+        price: of that choice, or by how much it exceeds them; infinite if none was met.
     """
 
     value: float
@@ -70,15 +72,25 @@ def excess_bound(relaxation: Relaxation) -> Bound:
 def total_excess_bound(relaxation: Relaxation) -> Bound:
     """Return how far at least the limits are exceeded together, in shares of them."""
     nothing = np.zeros_like(relaxation.problem.prices)
-    return _ascend(relaxation, nothing, _Region(1.0))
+    return _ascend(relaxation, nothing, _Region(1.0, is_elastic=True))
 
 
 @dataclass(frozen=True)
 class _Region:
-    """Where multipliers may be: each in 0..``most``, and with the sum 1 if they weigh."""
+    """Where multipliers may be: each in 0..``most``, and with the sum 1 if they weigh.
+
+    If it is elastic, multipliers are what exceeding the limits costs: then any choice is one.
+    """
 
     most: float
     is_weighing: bool = False
+    is_elastic: bool = False
+
+    def price(self, problem: Problem, sums: Array) -> float:
+        """Return the price of a choice that costs ``sums``; infinite if it may not be."""
+        if self.is_elastic:
+            return problem.excess(sums)
+        return problem.price(sums) if (sums <= problem.limits).all() else np.inf
 
 
 def _ascend(relaxation: Relaxation, prices: Array, region: _Region) -> Bound:
@@ -98,8 +110,8 @@ def _ascend(relaxation: Relaxation, prices: Array, region: _Region) -> Bound:
         sums = problem.sums(chosen)
         if least - multipliers.sum() > best:
             best, best_at, weights_at = least - multipliers.sum(), multipliers, weights
-        if (sums <= problem.limits).all() and problem.price(sums) < price:
-            rows, price = chosen, problem.price(sums)
+        if problem.is_allowed(chosen) and region.price(problem, sums) < price:
+            rows, price = chosen, region.price(problem, sums)
         if region.is_weighing and (best > 0 or rows is not None):
             break
         shares = (sums * scale)[active]

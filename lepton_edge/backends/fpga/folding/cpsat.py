@@ -75,6 +75,8 @@ def search(
         model.hint(known)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
+    # Its handler would stay behind in place of ours: Ctrl-C would end us on the spot.
+    solver.parameters.catch_sigint_signal = False
     solver.parameters.random_seed = SEED
     solver.parameters.max_deterministic_time = effort.seconds
     solver.parameters.relative_gap_limit = effort.gap / 2

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from lepton_edge.artifact.files import read_toml
 from lepton_edge.backends.fpga.dataflow import Actor
 from lepton_edge.backends.fpga.kernels.base import Kernel
 from lepton_edge.errors import ConfigError, UnknownNameError
@@ -80,12 +80,7 @@ def read_pins(path: Path) -> dict[str, dict[str, int]]:
     Raises:
         ConfigError: the file cannot be read, or holds something else.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not a TOML file: {error}", where=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path)) from None
+    document = read_toml(path)
     for layer, table in document.items():
         if not isinstance(table, dict) or not all(type(v) is int for v in table.values()):
             raise ConfigError(

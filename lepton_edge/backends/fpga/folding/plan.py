@@ -105,10 +105,13 @@ def does_not_fit(planner: Planner, cycles: int) -> DoesNotFitError:
     would_fit = (
         f"at this rate it would fit {', '.join(roomy)}" if roomy else "no known board fits it"
     )
+    advice = "quantise to fewer bits"
+    if cycles < planner.space.cycle_counts[-1]:  # else slower designs are no smaller
+        advice = f"ask for a lower rate, or {advice}"
     return DoesNotFitError(
         f"at {cycles} cycles a frame the design needs {', '.join(parts)} allowed (estimated); "
         f"most {worst} goes to layer {largest.layer!r} "
         f"({largest.kernel.resources.as_dict()[worst]:g})",
         where=planner.space.dataflow.name,
-        hint=f"ask for a lower rate, or quantise to fewer bits; {would_fit}",
+        hint=f"{advice}; {would_fit}",
     )

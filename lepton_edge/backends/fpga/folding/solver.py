@@ -10,11 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from lepton_edge.backends.fpga.folding.bounds import excess_bound, price_bound, total_excess_bound
+from lepton_edge.backends.fpga.folding.bounds import (
+    Bound,
+    excess_bound,
+    price_bound,
+    total_excess_bound,
+)
 from lepton_edge.backends.fpga.folding.cpsat import NOTHING, Effort, Found, search
 from lepton_edge.backends.fpga.folding.problem import Problem, Solution
 from lepton_edge.backends.fpga.folding.relaxation import Relaxation
-from lepton_edge.errors import InternalError
+from lepton_edge.errors import DoesNotFitError
 from lepton_edge.ir.types import Array
 
 EXACT = Effort(gap=0.005, seconds=4.0, slacks=(0.001, 0.004, 0.02, np.inf))
@@ -22,6 +27,9 @@ EXACT = Effort(gap=0.005, seconds=4.0, slacks=(0.001, 0.004, 0.02, np.inf))
 
 ROUGH = Effort(gap=0.03, seconds=0.5, slacks=(0.01, 0.05))
 """For a choice on the way to another one."""
+
+PATIENT = Effort(gap=0.1, seconds=60.0, slacks=())
+"""For any choice at all, where no bound helps to find one."""
 
 ROUNDING = 1e-7
 """Error of a bound from floating point."""
@@ -55,11 +63,8 @@ def _cheapest(problem: Problem, effort: Effort) -> Solution | None:
     if excess.value > ROUNDING:
         return None
     bound = price_bound(relaxation)
-    best, proven = NOTHING, bound.value
-    for met in (excess, bound):
-        if met.rows is not None and met.price < best.price:
-            rows = zip(problem.parts, met.rows, strict=True)
-            best = Found(tuple(int(p.options[r]) for p, r in rows), met.price, -np.inf)
+    proven = bound.value
+    best = min(_met(problem, excess), _met(problem, bound), key=lambda f: f.price)
     if best.price <= proven * (1 + effort.gap):
         return _solution(best, proven)
     is_possible = [least <= ROUNDING for least in excess.least(relaxation)]
@@ -80,6 +85,14 @@ def _cheapest(problem: Problem, effort: Effort) -> Solution | None:
     return _solution(best, proven)
 
 
+def _met(problem: Problem, bound: Bound) -> Found:
+    """Return the choice that was met while a bound was sought."""
+    if bound.rows is None:
+        return NOTHING
+    rows = zip(problem.parts, bound.rows, strict=True)
+    return Found(tuple(int(part.options[row]) for part, row in rows), bound.price, -np.inf)
+
+
 def _solution(found: Found, bound: float) -> Solution | None:
     if found.options is None:
         return None
@@ -87,22 +100,30 @@ def _solution(found: Found, bound: float) -> Solution | None:
 
 
 def nearest(problem: Problem) -> tuple[int, ...]:
-    """Return the choice that exceeds the limits least, in shares of them."""
+    """Return the choice that exceeds the limits least, in shares of them.
+
+    Raises:
+        DoesNotFitError: the network is so large that none was found.
+    """
     never = problem.limits == 0
     without = problem.restricted([(p.costs[:, never] == 0).all(axis=1) for p in problem.parts])
     problem = without or replace(problem, limits=np.maximum(problem.limits, 1))
     relaxation = Relaxation(problem)
     if not relaxation.is_small:
-        return _named(search(problem, None, EXACT, is_elastic=True))
+        return _named(search(problem, None, PATIENT, is_elastic=True))
     bound = total_excess_bound(relaxation)
     least = bound.least(relaxation)
     limit = bound.value + NEARBY * (1 + bound.value)
-    found = search(_among(problem, least, limit), None, EXACT, is_elastic=True)
-    if found.price > limit:
+    best = _met(problem, bound)
+    found = search(_among(problem, least, limit), best.options, EXACT, is_elastic=True)
+    best = min(found, best, key=lambda f: f.price)
+    # In large networks the search may find nothing in its time; with more options it would not.
+    if best.price > limit and found.bound > -np.inf:
         # What is nearer than that has only options whose bounds are below it.
-        limit = found.price
-        found = search(_among(problem, least, limit), found.options, EXACT, is_elastic=True)
-    return _named(found)
+        limit = best.price
+        found = search(_among(problem, least, limit), best.options, EXACT, is_elastic=True)
+        best = min(found, best, key=lambda f: f.price)
+    return _named(best)
 
 
 def _among(problem: Problem, least: list[Array], limit: float) -> Problem:
@@ -112,5 +133,8 @@ def _among(problem: Problem, least: list[Array], limit: float) -> Problem:
 
 def _named(found: Found) -> tuple[int, ...]:
     if found.options is None:
-        raise InternalError("the solver found no choice where limits may be exceeded")
+        raise DoesNotFitError(
+            "the network has more layers side by side than can be planned",
+            hint="pin the folding of some layers (--folding), or give a smaller network",
+        )
     return found.options

@@ -145,7 +145,7 @@ def _qonnx_type(node: NodeView, shape: tuple[int, ...]) -> QuantType:
     signed, narrow = bool(node.attr_int("signed", 1)), bool(node.attr_int("narrow", 0))
     if mode not in ("ROUND", "HALF_EVEN"):
         raise node.refuse(f"rounding_mode {mode!r} is not supported; wanted 'ROUND'")
-    if bits.size != 1 or bits.item() != round(float(bits.item())) or not 1 <= bits.item() <= 32:
+    if bits.size != 1 or bits.item() not in range(1, 33):  # NaN and infinity are not
         raise node.refuse(f"the bit width is {bits.tolist()}; wanted one whole number in 1..32")
     if narrow and not signed:
         raise node.refuse("unsigned narrow codes are not supported", "set narrow=0")

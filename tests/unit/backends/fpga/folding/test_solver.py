@@ -16,8 +16,10 @@ from lepton_edge.backends.fpga.folding.bounds import (
     price_bound,
     total_excess_bound,
 )
+from lepton_edge.backends.fpga.folding.cpsat import Found
 from lepton_edge.backends.fpga.folding.problem import Joint, Part, Problem
 from lepton_edge.backends.fpga.folding.relaxation import Relaxation
+from lepton_edge.errors import DoesNotFitError
 
 COLUMNS = 3
 
@@ -128,6 +130,28 @@ def test_the_nearest_choice_exceeds_the_limits_least(problem: Problem) -> None:
     assert problem.is_allowed(found)
     least = min(problem.excess(problem.sums(chosen)) for chosen in choices(problem))
     assert problem.excess(problem.sums(found)) <= least * (1 + solver.EXACT.gap) + 0.01
+
+
+@thorough
+@given(problems())
+def test_a_choice_is_known_where_the_solver_runs_out_of_time(problem: Problem) -> None:
+    problem = replace(problem, limits=np.maximum(problem.limits, 1))
+    in_vain = Found(None, np.inf, -np.inf)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(solver, "search", lambda *_args, **_options: in_vain)
+        found = [name - 7 for name in solver.nearest(problem)]
+    assert problem.is_allowed(found)
+    bound = total_excess_bound(Relaxation(problem))
+    assert problem.excess(problem.sums(found)) == pytest.approx(bound.price)
+
+
+def test_too_large_to_be_planned_is_said(monkeypatch) -> None:
+    part = Part(np.array([4]), np.array([1]), np.ones((1, 1)), (0,), np.array([[0]]))
+    problem = Problem((part,), (), (1,), np.zeros(1), np.ones(1), np.ones(1))
+    monkeypatch.setattr("lepton_edge.backends.fpga.folding.relaxation.MOST_ENTRIES", 0)
+    monkeypatch.setattr(solver, "search", lambda *_args, **_options: Found(None, np.inf, -np.inf))
+    with pytest.raises(DoesNotFitError, match="more layers side by side than can be planned"):
+        solver.nearest(problem)
 
 
 def test_options_are_dropped_until_an_actor_has_none() -> None:
