@@ -64,6 +64,7 @@ class FakeFlow:
     error: BaseException | None = None
 
     CompileOptions = CompileOptions
+    default_level = "csim"
 
     def compile_model(self, model: Path, output: Path, options: Any, progress: Any) -> FakeFlow:
         self.calls.append(("compile", model, output, options))
@@ -293,7 +294,7 @@ USAGE = [
     ("compile",),
     ("compile", "net.onnx"),
     ("compile", "net.onnx", "-o"),
-    ("compile", "net.onnx", "-o", "x", "--target", "arm"),
+    ("compile", "net.onnx", "-o", "x", "--target", "cuda"),
     ("compile", "net.onnx", "-o", "x", "--target", "fpag"),
     ("compile", "net.onnx", "-o", "x", "--quantize", "w4a4"),
     ("compile", "net.onnx", "-o", "x", "--fps", "0"),
@@ -307,7 +308,6 @@ USAGE = [
     ("compile", "net.onnx", "-o", "x", "--plot", "x.png"),
     ("compile", "net.onnx", "--explore", "--plot", "x.gif"),
     ("compile", "net.onnx", "-o", "x", "--colour", "red"),
-    ("run", "x", "--input", "y.npz", "--level", "device"),
     ("run", "x", "--input", "y.npz", "--level", "c-sim"),
     ("run", "x"),
     ("verify", "x", "--samples", "many"),
