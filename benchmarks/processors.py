@@ -148,7 +148,7 @@ def compared(name: str, folder: Path, threads: int, seconds: float) -> Line:
     theirs = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     artifact = compile_model(path, folder / name, CompileOptions(target="cpu", samples=2))
     metric = artifact.report.metric("compile_s")
-    ours = session(artifact.root, artifact.manifest)
+    ours = session(artifact.root, artifact.manifest, threads)
     arrays = {place.value: inputs[place.value] for place in ours.layout.inputs}
     ours_us, theirs_us = medians(
         [lambda: ours.run(arrays), lambda: theirs.run(None, inputs)], seconds

@@ -290,6 +290,9 @@ def run(
         Path | None,
         typer.Option(metavar="FILE", help="Write waveforms (.vcd) of level rtl, of two frames."),
     ] = None,
+    threads: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Threads that share a program's work.")
+    ] = 1,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -311,7 +314,9 @@ def run(
         check_output(output, len(opened.manifest.outputs))
     level = level or opened.default_level
     with _about(input_):
-        outputs = opened.run(inputs, level=level, progress=out.progress, trace=trace)
+        outputs = opened.run(
+            inputs, level=level, progress=out.progress, trace=trace, threads=threads
+        )
     if output is not None:
         save_arrays(output, outputs)
     out.show(render.run_document(outputs, level, output), render.ran(outputs, level, output))

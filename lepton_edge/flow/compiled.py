@@ -64,6 +64,7 @@ class Artifact:
         progress: Progress | None = None,
         *,
         trace: Path | None = None,
+        threads: int = 1,
     ) -> dict[str, Array]:
         """Compute the network's outputs.
 
@@ -75,9 +76,11 @@ class Artifact:
             progress: told what is going on.
             trace: where to write waveforms (VCD) of an RTL simulation: the streams between
                 layers, for the first two frames.
+            threads: how many share the work of a program.
 
         Raises:
-            UserError: a trace is wanted of another level than rtl, or in place of the design.
+            UserError: a trace is wanted of another level than rtl, or in place of the design; or
+                threads of a design.
         """
         level = self._level(level or self.default_level)
         if trace is not None and level != "rtl":
@@ -87,7 +90,9 @@ class Artifact:
         self._check()
         progress = progress or Silent()
         if self.is_program:
-            return processor.run_network(self.root, self.manifest, inputs, level, progress)
+            return processor.run_network(self.root, self.manifest, inputs, level, progress, threads)
+        if threads != 1:
+            raise UserError("only programs of processors have threads", hint="leave --threads out")
         return run_network(self.root, self.manifest, inputs, level, progress, trace)
 
     def verify(

@@ -131,7 +131,7 @@ def write_code(folder: Path, program: Program) -> Layout:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     if program.machine.arch == platform.machine():
-        linker.link_library(objects, folder / LIBRARY)
+        linker.link_library([*objects, c_form.THREADS], folder / LIBRARY)
     graph = program.graph
 
     def places(values: Sequence[str]) -> tuple[Place, ...]:
@@ -224,8 +224,13 @@ def lowered_program(network: Graph, machine: Machine) -> Program:
     return lowered(network, machine)
 
 
-def session(root: Path, manifest: Manifest) -> Session | EmulatedSession:
+def session(root: Path, manifest: Manifest, threads: int = 1) -> Session | EmulatedSession:
     """Return the network of an artifact, ready to run: here, or by an emulator.
+
+    Args:
+        root: the artifact.
+        manifest: its manifest.
+        threads: how many share the work; an emulated program has one.
 
     Raises:
         ToolMissingError: it is for another processor, and a tool for that is not there.
@@ -237,20 +242,25 @@ def session(root: Path, manifest: Manifest) -> Session | EmulatedSession:
     )
     arch, features = stored["arch"], tuple(stored["features"])
     layout = Layout(stored["arena_bytes"], inputs, outputs, arch, features)
-    return open_session(root / CODE, layout)
+    return open_session(root / CODE, layout, threads)
 
 
-def open_session(folder: Path, layout: Layout) -> Session | EmulatedSession:
+def open_session(folder: Path, layout: Layout, threads: int = 1) -> Session | EmulatedSession:
     """Return a program that ``write_code`` wrote, ready to run."""
     if layout.arch == platform.machine():
-        return Session(folder / LIBRARY, folder / WEIGHTS, layout)
+        return Session(folder / LIBRARY, folder / WEIGHTS, layout, threads)
     emulator = cross.emulator(layout.arch)
     program = cross.build_program(folder, layout.arch)
     return EmulatedSession([*emulator, str(program)], layout)
 
 
 def run_network(
-    root: Path, manifest: Manifest, inputs: Mapping[str, Array], level: str, progress: Progress
+    root: Path,
+    manifest: Manifest,
+    inputs: Mapping[str, Array],
+    level: str,
+    progress: Progress,
+    threads: int = 1,
 ) -> dict[str, Array]:
     """Compute the whole network at one level."""
     network = load_graph(root / "graphs" / "network.npz")
@@ -260,7 +270,7 @@ def run_network(
             found = interpreter.run(network, checked)
     else:
         with progress.stage("run the network"):
-            found = session(root, manifest).run(checked, progress.advance)
+            found = session(root, manifest, threads).run(checked, progress.advance)
     return {spec.name: found[spec.name] for spec in manifest.outputs}
 
 

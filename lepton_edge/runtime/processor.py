@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,6 @@ ALIGNMENT = 64
 
 SLACK = 64
 """Bytes behind the arena and the weights that kernels may read, never write."""
-
-ENTRY = "lepton_entry"
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,13 @@ class Session:
         library: the shared library with the kernels.
         weights: the file of its constants.
         layout: where everything lies.
+        threads: how many share the work, 1..64. More than the computer has cores are slow.
 
     Raises:
         DeviceError: the processor lacks something, or the files are damaged.
     """
 
-    def __init__(self, library: Path, weights: Path, layout: Layout) -> None:
+    def __init__(self, library: Path, weights: Path, layout: Layout, threads: int = 1) -> None:
         missing = sorted(set(layout.features) - processor_features())
         if missing:
             raise DeviceError(
@@ -94,7 +94,9 @@ class Session:
             )
         self.layout = layout
         try:
-            self._call = getattr(ctypes.CDLL(str(library)), ENTRY)
+            code = ctypes.CDLL(str(library))
+            self._call, self._pool_run = code.lepton_entry, code.lepton_pool_run
+            self._pool_new, self._pool_delete = code.lepton_pool_new, code.lepton_pool_delete
             constants = np.fromfile(weights, np.uint8)
         except (OSError, AttributeError) as error:
             raise DeviceError(
@@ -102,12 +104,27 @@ class Session:
                 where=str(library),
                 hint="compile the model again",
             ) from None
-        self._call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
-        self._call.restype = None
+        pointer, number = ctypes.c_void_p, ctypes.c_int32
+        self._call.argtypes = (pointer, pointer, number, number, pointer)
+        self._pool_new.argtypes, self._pool_new.restype = (number,), pointer
+        self._pool_run.argtypes = (pointer, pointer, pointer)
+        self._pool_delete.argtypes = (pointer,)
+        for function in (self._call, self._pool_run, self._pool_delete):
+            function.restype = None
         self._arena = _aligned(layout.arena_bytes + SLACK)
         self._weights = _aligned(constants.size + SLACK)
         self._weights[: constants.size] = constants
-        self._pointers = self._arena.ctypes.data, self._weights.ctypes.data
+        addresses = self._arena.ctypes.data, self._weights.ctypes.data
+        self._run = self._call
+        self._given: tuple[int | None, ...] = (*addresses, 0, 1, None)
+        if threads > 1:
+            pool = self._pool_new(threads)
+            if not pool:
+                raise DeviceError(
+                    f"the system does not give {threads} threads", hint="ask for fewer"
+                )
+            self._run, self._given = self._pool_run, (pool, *addresses)
+            weakref.finalize(self, self._pool_delete, pool)
         self._inputs = [self._view(place) for place in layout.inputs]
         self._outputs = [self._view(place) for place in layout.outputs]
 
@@ -144,13 +161,13 @@ class Session:
 
     def benchmark(self, repeats: int, warm_up: int = 10) -> list[float]:
         """Return how long each of some runs takes, in seconds, on the last frame."""
-        call, pointers, clock = self._call, self._pointers, time.perf_counter
+        run, given, clock = self._run, self._given, time.perf_counter
         for _ in range(warm_up):
-            call(*pointers)
+            run(*given)
         times: list[float] = []
         for _ in range(repeats):
             begin = clock()
-            call(*pointers)
+            run(*given)
             times.append(clock() - begin)
         return times
 
@@ -158,7 +175,7 @@ class Session:
         """Compute one frame, given its inputs."""
         for view, array in zip(self._inputs, frame, strict=True):
             view[...] = array.reshape(view.shape)
-        self._call(*self._pointers)
+        self._run(*self._given)
 
     def _view(self, place: Place) -> Array:
         """Return an input or output as an array in the arena."""

@@ -1,4 +1,4 @@
-"""Link object files to a shared library."""
+"""Make shared libraries of object files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from pathlib import Path
 
 from lepton_edge.toolchain import gxx
 
+FLAGS = ("-O2", "-fPIC", "-shared", "-pthread")
 
-def link_library(objects: Sequence[Path], library: Path) -> None:
-    """Write a shared library of object files, which need the mathematical functions of C alone.
+
+def link_library(parts: Sequence[Path], library: Path) -> None:
+    """Write a shared library of object files and C++ sources.
 
     Raises:
         ToolMissingError: there is no compiler to link with.
         ToolFailedError: it failed; its log is beside the library.
     """
-    command = [gxx.compiler(), "-shared", *map(str, objects), "-lm", "-o", str(library)]
+    command = [gxx.compiler(), *FLAGS, *map(str, parts), "-lm", "-o", str(library)]
     log = library.with_suffix(".log")
     with tempfile.TemporaryDirectory() as scratch:
         gxx.compile_with(command, library.parent, Path(scratch), log)

@@ -6,12 +6,16 @@ With the object files it is all that a device needs: no runtime, no allocation.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from lepton_edge.backends.tvm.codegen import ENTRY
+from lepton_edge.backends.tvm.codegen import BARRIER, ENTRY
 from lepton_edge.backends.tvm.program import Program
 
 SLACK = 64
 """Bytes behind the arena and the weights that kernels may read, never write."""
+
+THREADS = Path(__file__).with_name("threads.cpp")
+"""The source of threads that share a network; a library for this computer has them."""
 
 C_TYPES = {
     "float32": "float",
@@ -74,12 +78,15 @@ def source(program: Program) -> str:
         '#include "network.h"',
         "#include <string.h>",
         "",
-        f"void {ENTRY}(uint8_t *arena, const uint8_t *weights);",
+        f"void {ENTRY}(uint8_t *arena, const uint8_t *weights, int32_t part, int32_t parts,",
+        "    int32_t *barrier);",
+        "/* One thread waits for nobody. */",
+        f"void {BARRIER}(int32_t *barrier, int32_t parts) {{ (void)barrier; (void)parts; }}",
         "extern const uint8_t lepton_weights[];",
         f"static uint8_t arena[LEPTON_ARENA_BYTES + {SLACK}] __attribute__((aligned(64)));",
         "",
         "void lepton_init(void) { memset(arena, 0, sizeof arena); }",
-        f"void lepton_run(void) {{ {ENTRY}(arena, lepton_weights); }}",
+        f"void lepton_run(void) {{ {ENTRY}(arena, lepton_weights, 0, 1, 0); }}",
     ]
     graph = program.graph
     for kind, values in (("input", graph.inputs), ("output", graph.outputs)):

@@ -26,7 +26,10 @@ from lepton_edge.backends.tvm.program import Program
 from lepton_edge.ir.types import Array
 
 ENTRY = "lepton_entry"
-"""The function that runs a network, on what lies in the arena, with the weights."""
+"""The function that does a thread's part of a network: (arena, weights, part, parts, barrier)."""
+
+BARRIER = "lepton_barrier"
+"""The function in which threads wait for each other: ``(barrier, parts)``."""
 
 PASSES = (
     s_tir.transform.CanonicalizeLoop,
@@ -118,6 +121,8 @@ def _entry(program: Program, weights: Weights, names: Sequence[str]) -> Any:
         T.func_name(ENTRY)
         T.func_attr({"global_symbol": ENTRY})
         pointers = [T.arg(name, T.ptr("uint8")) for name in ("arena", "weights")]
+        part, parts = (T.arg(name, T.int32()) for name in ("part", "parts"))
+        barrier = T.arg("barrier", T.ptr("int32"))
         memory, table = (
             T.decl_buffer((size,), "uint8", data=data, layout=None)
             for size, data in zip(sizes, pointers, strict=True)
@@ -126,8 +131,17 @@ def _entry(program: Program, weights: Weights, names: Sequence[str]) -> Any:
         def pointer(value: str) -> Any:
             return T.address_of(memory[program.arena.offsets[value]])
 
+        is_first, was_shared = True, False
         for name, call in zip(names, program.calls, strict=True):
             arrays = [T.address_of(table[weights.offsets[id(a)]]) for a in call.constants]
             values = [pointer(v) for v in call.inputs], [pointer(v) for v in call.outputs]
-            T.evaluate(T.call_extern("int32", name, *values[0], *arrays, *values[1]))
+            given = (*values[0], *arrays, *values[1])
+            if not is_first and (was_shared or call.kernel.is_shared):
+                T.evaluate(T.call_extern("int32", BARRIER, barrier, parts))
+            if call.kernel.is_shared:
+                T.evaluate(T.call_extern("int32", name, *given, part, parts))
+            else:
+                with T.If(T.EQ(part, 0)), T.Then():
+                    T.evaluate(T.call_extern("int32", name, *given, T.int32(0), T.int32(1)))
+            is_first, was_shared = False, call.kernel.is_shared
     return builder.get()

@@ -10,6 +10,7 @@ to the registers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from lepton_edge.backends.tvm.tir import (
     Memory,
     Param,
     cast,
+    first_only,
     get,
     load,
     part,
@@ -34,6 +36,7 @@ from lepton_edge.backends.tvm.tir import (
     put,
     register,
     runs,
+    shared,
     some,
     store,
 )
@@ -322,6 +325,9 @@ class Tile:
     blocks: int
 
 
+LEAST_SHARED = 6000
+"""Cycles from which on threads share a layer: they meet before and after, which takes hundreds."""
+
 LATENCY = 5
 """Cycles from one sum to the next in the same register (uops.info: vpdpbusd, vfmadd231ps)."""
 
@@ -405,10 +411,11 @@ def contraction(
     params = (*inputs.values(), *loops.constants.arrays, target)
 
     def emit(memory: Memory) -> None:
-        emit_border(memory[target], output)
+        with first_only(memory):
+            emit_border(memory[target], output)
         loops.emit(memory, views[0], memory[target], output)
 
-    return Kernel(name, params, emit), loops.constants
+    return Kernel(name, params, emit, loops.is_shared), loops.constants
 
 
 class _Loops:
@@ -425,6 +432,10 @@ class _Loops:
         start[: len(layer.start)] = layer.start
         self.start = self.constants.add(start)
         self.tile = best_tile(machine, layer.pixels[1], self.blocks)
+        height, width = layer.pixels
+        cycles = _cycles(self.tile, width, self.blocks) * height * self.windows * self.steps
+        most = max(height, width // self.tile.pixels, self.blocks // self.tile.blocks)
+        self.is_shared = cycles >= LEAST_SHARED and most > 1
         self._sum: Expr = None
         self._channel = 0
 
@@ -440,17 +451,25 @@ class _Loops:
         return View(type_, at, self.lanes)
 
     def emit(self, memory: Memory, view: View, target: Buffer, output: Storage) -> None:
-        """Write the loops over tiles."""
+        """Write the loops over tiles, one of which is shared among threads."""
         height, width = self.layer.pixels
-        for begin, blocks, count in self._blockruns():
-            with some(count) as group, some(height) as y:
+        across = width // self.tile.pixels
+        divided = "rows" if height > 1 else "tiles" if across > 1 else "groups"
+        if not self.is_shared:
+            divided = ""
+
+        def loop(extent: int, name: str) -> AbstractContextManager[Expr]:
+            return shared(extent, memory) if name == divided else some(extent)
+
+        for begin, blocks, count in self._block_runs():
+            with loop(count, "groups") as group, loop(height, "rows") as y:
                 block = begin + group * blocks
                 for first, pixels, tiles in runs(width, self.tile.pixels):
-                    with some(tiles) as i:
+                    with loop(tiles, "tiles") as i:
                         x = first + i * pixels
                         self._tile(memory, view, target, output, block, y, x, pixels, blocks)
 
-    def _blockruns(self) -> Iterator[tuple[int, int, int]]:
+    def _block_runs(self) -> Iterator[tuple[int, int, int]]:
         """Yield runs of vectors of channels; one that is not full is in a run that is no loop."""
         is_full = self.layer.weights.shape[0] % self.lanes == 0
         for begin, size, count in runs(self.blocks, self.tile.blocks):

@@ -18,6 +18,7 @@ from lepton_edge.backends.tvm.tir import (
     Memory,
     Param,
     cast,
+    first_only,
     get,
     load,
     part,
@@ -25,6 +26,7 @@ from lepton_edge.backends.tvm.tir import (
     put,
     register,
     runs,
+    shared,
     some,
     store,
 )
@@ -33,6 +35,9 @@ from lepton_edge.errors import InternalError
 from lepton_edge.ir.graph import Graph, Node
 from lepton_edge.ir.ops.linear import Conv
 from lepton_edge.ir.types import Float, QuantType, TensorType
+
+LEAST_SHARED = 60_000
+"""Products from which on threads share a layer."""
 
 
 def is_depthwise(graph: Graph, group: Group) -> bool:
@@ -74,10 +79,11 @@ def depthwise(
     params = (*inputs.values(), *loops.constants.arrays, target)
 
     def emit(memory: Memory) -> None:
-        emit_border(memory[target], output)
+        with first_only(memory):
+            emit_border(memory[target], output)
         loops.emit(memory, view, memory[target], output)
 
-    return Kernel(name, params, emit), loops.constants
+    return Kernel(name, params, emit, loops.is_shared), loops.constants
 
 
 class _Loops:
@@ -106,6 +112,8 @@ class _Loops:
         self.weights = self.constants.add(taps, self.dtype)
         self.start = self.constants.add(start, self.dtype)
         self.corner = (source.border[0] - self.op.pads[0], source.border[1] - self.op.pads[1])
+        products = int(np.prod(self.shape)) * taps.shape[0] * taps.shape[1]
+        self.is_shared = self.shape[1] > 1 and products >= LEAST_SHARED
         self._sum: Expr = None
         self._first = 0
         self._lanes = 1
@@ -130,7 +138,8 @@ class _Loops:
             groups = [(whole * widest + b, lanes, 1) for b, lanes, _ in groups]
             groups.insert(0, (0, widest, whole))
         for begin, lanes, count in groups:
-            with some(count) as i, some(height) as y:
+            rows = shared(height, memory) if self.is_shared else some(height)
+            with some(count) as i, rows as y:
                 channel = begin + i * lanes
                 for first, size, tiles in runs(width, pixels):
                     with some(tiles) as tile:

@@ -15,8 +15,10 @@ from lepton_edge.backends.tvm.tir import (
     Memory,
     Param,
     constant,
+    first_only,
     nest,
     pieces,
+    shared,
     store,
 )
 from lepton_edge.backends.tvm.views import Constants, Storage, View
@@ -69,16 +71,37 @@ def loop_nest(
         outputs: where.
         params: all arrays of the kernel.
     """
+    is_shared = any(
+        storage.elements >= LEAST_SHARED and _shared_axis(view) is not None
+        for view, (_, storage) in zip(views, outputs, strict=True)
+    )
 
     def emit(memory: Memory) -> None:
         for view, (param, storage) in zip(views, outputs, strict=True):
-            emit_border(memory[param], storage)
-            _emit_elements(memory, view, memory[param], storage)
+            with first_only(memory):
+                emit_border(memory[param], storage)
+            if is_shared and _shared_axis(view) is None:
+                with first_only(memory):
+                    _emit_elements(memory, view, memory[param], storage, None)
+            else:
+                axis = _shared_axis(view) if is_shared else None
+                _emit_elements(memory, view, memory[param], storage, axis)
 
-    return Kernel(name, tuple(params), emit)
+    return Kernel(name, tuple(params), emit, is_shared)
 
 
-def _emit_elements(memory: Memory, view: View, buffer: Buffer, storage: Storage) -> None:
+LEAST_SHARED = 20_000
+"""Elements from which on threads share a loop."""
+
+
+def _shared_axis(view: View) -> int | None:
+    """Return the outermost axis that threads can share, but the last."""
+    return next((axis for axis, extent in enumerate(view.shape[:-1]) if extent > 1), None)
+
+
+def _emit_elements(
+    memory: Memory, view: View, buffer: Buffer, storage: Storage, shared_axis: int | None
+) -> None:
     """Write the loops over all elements but the border."""
     *outer, row = view.shape or (1,)
     widest = min(view.lanes, LANES)
@@ -97,8 +120,13 @@ def _emit_elements(memory: Memory, view: View, buffer: Buffer, storage: Storage)
         for begin, lanes in pieces(row - whole * widest, widest):
             at(index, whole * widest + begin, lanes)
 
-    with nest(outer) as index:
-        emit_row(index)
+    if shared_axis is None:
+        with nest(outer) as index:
+            emit_row(index)
+        return
+    before, after = outer[:shared_axis], outer[shared_axis + 1 :]
+    with nest(before) as a, shared(outer[shared_axis], memory) as i, nest(after) as b:
+        emit_row([*a, i, *b])
 
 
 def emit_border(buffer: Buffer, storage: Storage) -> None:

@@ -38,7 +38,10 @@ class Param:
 
 
 Memory: TypeAlias = Mapping[Param, Buffer]
-"""The buffers of a kernel while its text is written."""
+"""The buffers of a kernel while its text is written, and the numbers PART and PARTS."""
+
+PART, PARTS = Param("part", "int32", 1), Param("parts", "int32", 1)
+"""Which part of a kernel's work is to be done, of how many."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,16 @@ class Kernel:
         name: of the function.
         params: the arrays, inputs first.
         emit: writes the loops, given the buffers.
+        is_shared: whether threads can each do a part.
     """
 
     name: str
     params: tuple[Param, ...]
     emit: Callable[[Memory], None]
+    is_shared: bool = False
 
     def function(self, name: str) -> tirx.PrimFunc:
-        """Return the kernel as a C function of pointers, under a name.
+        """Return the kernel as a C function of pointers and of PART and PARTS, under a name.
 
         No two of the arrays may overlap.
         """
@@ -64,11 +69,12 @@ class Kernel:
             T.func_name(name)
             T.func_attr({"global_symbol": name, "tirx.noalias": True})
             pointers = [T.arg(p.name, T.ptr(p.dtype)) for p in self.params]
+            numbers = {p: T.arg(p.name, T.int32()) for p in (PART, PARTS)}
             buffers = [
                 T.decl_buffer((p.elements,), p.dtype, data=pointer, layout=None)
                 for p, pointer in zip(self.params, pointers, strict=True)
             ]
-            self.emit(dict(zip(self.params, buffers, strict=True)))
+            self.emit({**dict(zip(self.params, buffers, strict=True)), **numbers})
         return builder.get()
 
 
@@ -80,6 +86,22 @@ def nest(extents: Sequence[int]) -> Iterator[tuple[Expr, ...]]:
         return
     with T.grid(*extents) as found:
         yield (found,) if isinstance(found, tirx.Var) else tuple(found)
+
+
+@contextmanager
+def shared(extent: int, memory: Memory) -> Iterator[Expr]:
+    """Open a loop over this part's share of some iterations, and yield its variable."""
+    part, parts = memory[PART], memory[PARTS]
+    begin, end = (T.truncdiv(extent * p, parts) for p in (part, part + 1))
+    with T.serial(end - begin) as found:
+        yield begin + found
+
+
+@contextmanager
+def first_only(memory: Memory) -> Iterator[None]:
+    """Write what the first part alone does."""
+    with T.If(T.EQ(memory[PART], 0)), T.Then():
+        yield
 
 
 @contextmanager

@@ -101,7 +101,7 @@ class FakeFlow:
         return self
 
     def run(
-        self, inputs: Mapping[str, Any], level: str, progress: Any, trace: Path | None
+        self, inputs: Mapping[str, Any], level: str, progress: Any, trace: Any, threads: int
     ) -> dict[str, Any]:
         self.calls.append(("run", inputs, level))
         return dict(inputs)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import lepton_edge
 from lepton_edge.errors import DeviceError
 from lepton_edge.runtime.processor import Layout, Place, Session, processor_features
-from lepton_edge.toolchain.gxx import build_library
+from lepton_edge.toolchain.linker import link_library
 from tests.conftest import find_tool
 
 pytestmark = pytest.mark.skipif(find_tool("g++") is None, reason="needs g++")
 
+THREADS = Path(lepton_edge.__file__).parent / "backends" / "tvm" / "threads.cpp"
+
 DOUBLE = """
-extern "C" void lepton_entry(unsigned char *arena, const unsigned char *weights) {
-    for (int i = 0; i < 4; ++i) arena[64 + i] = arena[i] * weights[0];
+extern "C" void lepton_barrier(int *barrier, int parts);
+extern "C" void lepton_entry(
+    unsigned char *arena, const unsigned char *weights, int part, int parts, int *barrier) {
+    for (int i = part; i < 4; i += parts) arena[64 + i] = arena[i] * weights[0];
+    lepton_barrier(barrier, parts);
+    for (int i = part; i < 4; i += parts) arena[96 + i] = arena[64 + 3 - i];
+    lepton_barrier(barrier, parts);
+    if (part == 0) for (int i = 0; i < 4; ++i) arena[64 + i] = arena[96 + 3 - i];
 }
 """
 LAYOUT = Layout(128, (Place("x", "uint8", (1, 4), 0),), (Place("y", "uint8", (1, 4), 64),))
@@ -27,7 +38,10 @@ LAYOUT = Layout(128, (Place("x", "uint8", (1, 4), 0),), (Place("y", "uint8", (1,
 def files(tmp_path: Path) -> tuple[Path, Path]:
     (tmp_path / "double.cpp").write_text(DOUBLE)
     (tmp_path / "weights.bin").write_bytes(b"\x02")
-    return build_library(tmp_path, ["double.cpp"], []), tmp_path / "weights.bin"
+    shutil.copy(THREADS, tmp_path / "threads.cpp")
+    library = tmp_path / "network.so"
+    link_library([tmp_path / "double.cpp", tmp_path / "threads.cpp"], library)
+    return library, tmp_path / "weights.bin"
 
 
 def test_frames_go_through_one_after_the_other(files: tuple[Path, Path]) -> None:
@@ -35,6 +49,17 @@ def test_frames_go_through_one_after_the_other(files: tuple[Path, Path]) -> None
     x = np.arange(12, dtype=np.uint8).reshape(3, 4)
     assert session.run({"x": x})["y"].tolist() == (2 * x).tolist()
     assert len(session.benchmark(5)) == 5
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_threads_share_the_work_and_wait_for_each_other(
+    files: tuple[Path, Path], threads: int
+) -> None:
+    session = Session(*files, LAYOUT, threads)
+    x = np.random.default_rng(0).integers(0, 100, (2000, 4)).astype(np.uint8)
+    assert session.run({"x": x})["y"].tolist() == (2 * x).tolist()
+    time.sleep(0.2)  # by now the others sleep
+    assert session.run({"x": x})["y"].tolist() == (2 * x).tolist()
 
 
 def test_inputs_without_a_batch_are_one_frame(files: tuple[Path, Path]) -> None:

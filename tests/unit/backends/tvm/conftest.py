@@ -27,13 +27,16 @@ def run(tmp_path: Path) -> Run:
     count = 0
 
     def run_graph(
-        graph: Graph, inputs: Mapping[str, Array], machine: Machine | None = None
+        graph: Graph,
+        inputs: Mapping[str, Array],
+        machine: Machine | None = None,
+        threads: int = 1,
     ) -> dict[str, Array]:
         nonlocal count
         count += 1
         folder = tmp_path / str(count)
         layout = write_code(folder, lowered(graph, machine or host()))
-        return open_session(folder, layout).run(interpreter.checked_inputs(graph, inputs))
+        return open_session(folder, layout, threads).run(interpreter.checked_inputs(graph, inputs))
 
     return run_graph
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lepton_edge.backends.tvm.machine import Dot, Machine, arm32, arm64, x86
+from lepton_edge.backends.tvm.machine import Dot, Machine, arm32, arm64, host, x86
 from lepton_edge.backends.tvm.prepare import prepared
 from lepton_edge.backends.tvm.program import lowered
 from lepton_edge.ir import interpreter
@@ -227,3 +227,21 @@ def test_preparing_changes_no_code() -> None:
         assert_same(interpreter.run(ready, inputs), interpreter.run(graph, inputs))
         layers = [node for node in ready.nodes if isinstance(node.op, Conv)]
         assert not any(ready.types[node.inputs[0]].quant.signed for node in layers)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_give_the_same_bits(threads: int, run: Run) -> None:
+    """Layers large enough to be shared: rows, single pixels in tiles, a vector's groups."""
+    shapes = (
+        Shape((33, 20), 16, 32),
+        Shape((40, 41), 24, 40, kernel=(1, 1), pads=(0, 0, 0, 0)),
+        Shape((1, 1), 2048, 700, kernel=(1, 1), pads=(0, 0, 0, 0)),
+    )
+    for shape in shapes:
+        for is_depthwise in (False, True):
+            graph = integer_layer(shape, U8, is_depthwise=is_depthwise)
+            if not is_depthwise:
+                assert any(c.kernel.is_shared for c in lowered(graph, host()).calls)
+            inputs = frames(graph, 20)
+            found = run(graph, inputs, threads=threads)
+            assert_same(found, interpreter.run(graph, inputs))
