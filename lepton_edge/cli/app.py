@@ -416,14 +416,23 @@ def boards(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """List the known boards, or show one with its sources."""
+    """List the known boards and computers, or show one."""
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.backends.boards import list_boards, load_board
+    from lepton_edge.backends.computers import list_computers
     from lepton_edge.cli import render
 
+    computers = {computer.name: computer for computer in list_computers()}
     if name is None:
         found = list_boards()
-        out.show({"boards": [asdict(board) for board in found]}, render.boards_table(found))
+        document = {
+            "boards": [asdict(board) for board in found],
+            "computers": [asdict(computer) for computer in computers.values()],
+        }
+        out.show(document, render.devices(found, tuple(computers.values())))
+    elif name in computers and name not in {board.name for board in list_boards()}:
+        computer = computers[name]
+        out.show({"computer": asdict(computer)}, render.computers_table([computer]))
     else:
         board = load_board(name)
         out.show({"board": asdict(board)}, render.board_detail(board))

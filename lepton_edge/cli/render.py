@@ -17,6 +17,7 @@ from rich.text import Text
 
 from lepton_edge.artifact.report import Evidence, Metric, Report
 from lepton_edge.backends.boards import Board
+from lepton_edge.backends.computers import Computer
 from lepton_edge.errors import LeptonError
 from lepton_edge.ir.types import Array
 from lepton_edge.toolchain.find import Found, Package
@@ -426,6 +427,29 @@ def boards_table(boards: Iterable[Board]) -> Table:
             board.runtime,
         )
     return table
+
+
+def computers_table(computers: Iterable[Computer]) -> Table:
+    """List the computers that programs can be compiled for."""
+    numbers = ["cores", "clock"]
+    columns = ("name", "title", "processor", "architecture", *numbers)
+    table = _table(*columns, right=numbers)
+    for computer in computers:
+        host = computer.host
+        clock = f"{host.clock_mhz:g} MHz"
+        cores = number(host.num_cores)
+        table.add_row(computer.name, computer.title, host.cpu, host.arch, cores, clock)
+    return table
+
+
+def devices(boards: Sequence[Board], computers: Sequence[Computer]) -> Group:
+    """List what there is to compile for."""
+    return _stack(
+        Text("boards with a fabric (--target fpga)", style="bold"),
+        boards_table(boards),
+        Text("computers (--target arm)", style="bold"),
+        computers_table(computers),
+    )
 
 
 def board_detail(board: Board) -> Group:

@@ -9,18 +9,19 @@ to the registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tvm import tirx
 from tvm.script import tirx as T
 
 from lepton_edge.backends.tvm.definitions.codes import reach
 from lepton_edge.backends.tvm.groups import Group
 from lepton_edge.backends.tvm.loops import emit_border, views_of
-from lepton_edge.backends.tvm.machine import Dot, Machine
+from lepton_edge.backends.tvm.machine import Machine
+from lepton_edge.backends.tvm.steps import Step, float_step, integer_step
+from lepton_edge.backends.tvm.tiles import best_tile, cycles_of
 from lepton_edge.backends.tvm.tir import (
     Buffer,
     Expr,
@@ -28,7 +29,6 @@ from lepton_edge.backends.tvm.tir import (
     Memory,
     Param,
     cast,
-    first_only,
     get,
     load,
     part,
@@ -46,154 +46,8 @@ from lepton_edge.ir.graph import Graph, Node
 from lepton_edge.ir.ops.linear import Conv, Dense
 from lepton_edge.ir.types import Array, Float, QuantType, TensorType
 
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a reduction: ``k`` products for each lane.
-
-    Args:
-        k: inputs of a step.
-        weight_dtype: how weights are stored.
-        acc_dtype: of a sum.
-        take: loads the inputs of ``group`` steps.
-        pick: gives those of one of these steps, the same for all lanes.
-        add: adds the products to sums.
-        group: steps whose inputs are loaded at once.
-        parts: vectors in which the weights of a step come, each with k / parts for every lane.
-    """
-
-    k: int
-    weight_dtype: str
-    acc_dtype: str
-    take: Callable[[Buffer, Expr, int], Expr]
-    pick: Callable[[Expr, int, int], Expr]
-    add: Callable[[Expr, Expr, Expr, int], Expr]
-    group: int = 1
-    parts: int = 1
-
-
-def _same(value: Expr, lanes: int) -> Expr:
-    return T.broadcast(value, lanes) if lanes > 1 else value
-
-
-def _only(taken: Expr, step: int, lanes: int) -> Expr:
-    """Return the inputs of the only step that they were loaded for."""
-    return taken
-
-
-def _lane(taken: Expr, step: int, lanes: int) -> Expr:
-    """Return one lane in all lanes."""
-    return tirx.Shuffle([taken], [tirx.const(step, "int32")] * lanes)
-
-
-# x86
-
-
-def _take_bytes(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
-    """Return four bytes, in each lane, as bytes."""
-    word = T.reinterpret("int32", load(buffer, offset, 4))
-    return T.reinterpret(f"{buffer.dtype}x{4 * lanes}", _same(word, lanes))
-
-
-def _add_vnni(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
-    """Source: Intel SDM, vpdpbusd; LLVM 22, whose intrinsic takes vectors of bytes."""
-    name = f"llvm.x86.avx512.vpdpbusd.{32 * lanes}"
-    return T.call_llvm_pure_intrin(f"int32x{lanes}", name, total, x, weights)
-
-
-def _take_pair(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
-    """Return two bytes, in each lane, as 16-bit integers."""
-    pair = T.cast(load(buffer, offset, 2), "int16x2")
-    return T.reinterpret(f"int16x{2 * lanes}", _same(T.reinterpret("int32", pair), lanes))
-
-
-_MADD = {
-    16: "llvm.x86.avx512.pmaddw.d.512",
-    8: "llvm.x86.avx2.pmadd.wd",
-    4: "llvm.x86.sse2.pmadd.wd",
-}
-
-
-def _add_madd(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
-    """Source: Intel SDM, vpmaddwd."""
-    return total + T.call_llvm_pure_intrin(f"int32x{lanes}", _MADD[lanes], x, weights)
-
-
-# Arm
-
-
-def _take_words(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
-    """Return sixteen bytes as four words, each for a step."""
-    return T.reinterpret("int32x4", load(buffer, offset, 16))
-
-
-def _pick_word(taken: Expr, step: int, lanes: int) -> Expr:
-    return T.reinterpret("int8x16", _lane(taken, step, 4))
-
-
-def _add_sdot(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
-    """Source: Arm DDI 0487, SDOT (by element, which LLVM makes of the lane)."""
-    name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
-    return T.call_llvm_pure_intrin("int32x4", name, total, weights, x)
-
-
-def _take_pairs(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
-    """Return sixteen bytes as eight pairs, two for a step."""
-    return T.reinterpret("int16x8", load(buffer, offset, 16))
-
-
-def _pick_pairs(taken: Expr, step: int, lanes: int) -> Expr:
-    return [T.reinterpret("int8x8", _lane(taken, 2 * step + i, 4)) for i in range(2)]
-
-
-def _products(x: Expr, weights: Expr) -> Expr:
-    """Return two products for each of four lanes, added in 16 bits: |w| is below 128."""
-    halves = [part(weights, 8 * i, 8) for i in range(2)]
-    wide = [T.cast(w, "int16x8") * T.cast(v, "int16x8") for w, v in zip(halves, x, strict=True)]
-    return wide[0] + wide[1]
-
-
-def _add_smlal(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
-    """Source: Arm DDI 0487, SADALP."""
-    name = "llvm.aarch64.neon.saddlp.v4i32.v8i16"
-    return total + T.call_llvm_pure_intrin("int32x4", name, _products(x, weights))
-
-
-def _add_vmlal(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
-    """Source: Arm DDI 0406, VPADAL."""
-    name = "llvm.arm.neon.vpadals.v4i32.v8i16"
-    return T.call_llvm_pure_intrin("int32x4", name, total, _products(x, weights))
-
-
-# any
-
-
-def _take_one(dtype: str) -> Callable[[Buffer, Expr, int], Expr]:
-    return lambda buffer, offset, lanes: _same(cast(buffer[offset], dtype), lanes)
-
-
-def _add_wide(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
-    """Multiply as the accumulator's type."""
-    return total + x * cast(weights, "int32", lanes)
-
-
-def _add_floats(total: Expr, x: Expr, weights: Expr, lanes: int) -> Expr:
-    """Multiply and add, which LLVM makes one operation."""
-    return total + x * weights
-
-
-def _take_floats(buffer: Buffer, offset: Expr, lanes: int) -> Expr:
-    return load(buffer, offset, 4)
-
-
-FLOAT = Step(1, "float32", "float32", _take_one("float32"), _only, _add_floats)
-FLOAT_LANES = Step(1, "float32", "float32", _take_floats, _lane, _add_floats, group=4)
-VNNI = Step(4, "int8", "int32", _take_bytes, _only, _add_vnni)
-MADD = Step(2, "int16", "int32", _take_pair, _only, _add_madd)
-SDOT = Step(4, "int8", "int32", _take_words, _pick_word, _add_sdot, group=4)
-SMLAL = Step(4, "int8", "int32", _take_pairs, _pick_pairs, _add_smlal, group=4, parts=2)
-VMLAL = Step(4, "int8", "int32", _take_pairs, _pick_pairs, _add_vmlal, group=4, parts=2)
-WIDE = Step(1, "int16", "int32", _take_one("int32"), _only, _add_wide)
+LEAST_SHARED = 6000
+"""Cycles from which on threads share a layer: they meet before and after, which takes hundreds."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +91,8 @@ def is_contraction(graph: Graph, group: Group) -> bool:
         return False
     terms = w.num_elements // w.shape[0]
     most = max(map(abs, (x.elem.lowest, x.elem.highest))) * _largest(graph, node) * terms
+    if graph.types[node.output].quant.bits > 32:
+        return False
     return x.elem.bits <= 8 and x.elem.is_per_tensor and most + reach(x.elem) < 1 << 31
 
 
@@ -277,33 +133,12 @@ def layer_of(
         start = np.zeros(len(weights), np.int64) if bias is None else bias.astype(np.int64)
         start = start - x.elem.zero_point[0] * centred.reshape(len(weights), -1).sum(axis=1)
         weights = centred * x.elem.step
-        step = _integer_step(machine, x.elem, weights)
+        step = integer_step(machine, x.elem, weights)
         layer = Layer(step, weights, start.astype(np.int32), strides, dilations, corner, pixels)
     else:
         start = np.zeros(len(weights), np.float32) if bias is None else bias
-        step = FLOAT if machine.dot in X86 else FLOAT_LANES
-        layer = Layer(step, weights, start, strides, dilations, corner, pixels)
+        layer = Layer(float_step(machine), weights, start, strides, dilations, corner, pixels)
     return layer if any(output.border) else _with_rows_joined(layer, storage)
-
-
-X86 = (Dot.VNNI, Dot.MADD)
-
-
-def _integer_step(machine: Machine, x: QuantType, weights: Array) -> Step:
-    """Return the fastest step that is exact for a layer's inputs and weights."""
-    least, most = int(weights.min(initial=0)), int(weights.max(initial=0))
-    fits_byte = least >= -128 and most <= 127
-    if machine.dot in X86:
-        if machine.dot is Dot.VNNI and not x.signed and fits_byte:
-            return VNNI
-        return MADD if max(-least, most) < 1 << 15 else WIDE
-    if not x.signed and x.bits > 7:
-        return WIDE
-    if machine.dot is Dot.SDOT and fits_byte:
-        return SDOT
-    if max(-least, most) < 128:
-        return VMLAL if machine.is_arm32 else SMLAL
-    return WIDE
 
 
 def _with_rows_joined(layer: Layer, storage: Storage) -> Layer:
@@ -312,59 +147,6 @@ def _with_rows_joined(layer: Layer, storage: Storage) -> Layer:
     if not is_pointwise or any(storage.border) or layer.corner != (0, 0):
         return layer
     return replace(layer, pixels=(1, layer.pixels[0] * layer.pixels[1]))
-
-
-# -- tiles ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Tile:
-    """Pixels of a row and vectors of channels whose sums are in registers at once."""
-
-    pixels: int
-    blocks: int
-
-
-LEAST_SHARED = 6000
-"""Cycles from which on threads share a layer: they meet before and after, which takes hundreds."""
-
-LATENCY = 5
-"""Cycles from one sum to the next in the same register (uops.info: vpdpbusd, vfmadd231ps)."""
-
-
-def best_tile(machine: Machine, width: int, blocks: int) -> Tile:
-    """Return the tile that takes the fewest cycles, by a model of an x86 core.
-
-    It adds two vectors and loads two in a cycle, and a sum is ready for the next step after
-    LATENCY. Registers are needed for all sums, the weights of a step and an input.
-
-    Args:
-        machine: the processor.
-        width: pixels in a row.
-        blocks: vectors of channels.
-    """
-    candidates = [
-        Tile(p, b)
-        for p in range(1, min(width, machine.num_registers) + 1)
-        for b in range(1, min(blocks, machine.num_registers) + 1)
-        if p * b + b + 1 <= machine.num_registers
-    ]
-    return min(candidates, key=lambda t: (_cycles(t, width, blocks), t.pixels * t.blocks))
-
-
-def _cycles(tile: Tile, width: int, blocks: int) -> float:
-    """Return the cycles of a step of the reduction for a row of pixels and all channels."""
-    total = 0.0
-    for _, p in _parts(width, tile.pixels):
-        for _, b in _parts(blocks, tile.blocks):
-            total += max(p * b / 2, (p + b) / 2, LATENCY)
-    return total
-
-
-def _parts(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield begins and sizes of the parts of a range, the last one smaller."""
-    for begin in range(0, count, size):
-        yield begin, min(size, count - begin)
 
 
 # -- loops ----------------------------------------------------------------------------------------
@@ -411,8 +193,7 @@ def contraction(
     params = (*inputs.values(), *loops.constants.arrays, target)
 
     def emit(memory: Memory) -> None:
-        with first_only(memory):
-            emit_border(memory[target], output)
+        emit_border(memory, memory[target], output)
         loops.emit(memory, views[0], memory[target], output)
 
     return Kernel(name, params, emit, loops.is_shared), loops.constants
@@ -431,9 +212,9 @@ class _Loops:
         start = np.zeros(self.blocks * self.lanes, layer.start.dtype)
         start[: len(layer.start)] = layer.start
         self.start = self.constants.add(start)
-        self.tile = best_tile(machine, layer.pixels[1], self.blocks)
+        self.tile = best_tile(machine, layer.step, layer.pixels[1], self.blocks)
         height, width = layer.pixels
-        cycles = _cycles(self.tile, width, self.blocks) * height * self.windows * self.steps
+        cycles = cycles_of(self.tile, width, self.blocks) * height * self.windows * self.steps
         most = max(height, width // self.tile.pixels, self.blocks // self.tile.blocks)
         self.is_shared = cycles >= LEAST_SHARED and most > 1
         self._sum: Expr = None

@@ -18,7 +18,6 @@ from lepton_edge.backends.tvm.tir import (
     Memory,
     Param,
     cast,
-    first_only,
     get,
     load,
     part,
@@ -54,6 +53,8 @@ def is_depthwise(graph: Graph, group: Group) -> bool:
         return True
     if not (isinstance(x.elem, QuantType) and isinstance(w.elem, QuantType)):
         return False
+    if graph.types[node.output].quant.bits > 32:
+        return False
     terms = w.num_elements // w.shape[0]
     return x.elem.is_per_tensor and 2 * reach(x.elem) * reach(w.elem) * terms < 1 << 31
 
@@ -79,8 +80,7 @@ def depthwise(
     params = (*inputs.values(), *loops.constants.arrays, target)
 
     def emit(memory: Memory) -> None:
-        with first_only(memory):
-            emit_border(memory[target], output)
+        emit_border(memory, memory[target], output)
         loops.emit(memory, view, memory[target], output)
 
     return Kernel(name, params, emit, loops.is_shared), loops.constants

@@ -78,8 +78,7 @@ def loop_nest(
 
     def emit(memory: Memory) -> None:
         for view, (param, storage) in zip(views, outputs, strict=True):
-            with first_only(memory):
-                emit_border(memory[param], storage)
+            emit_border(memory, memory[param], storage)
             if is_shared and _shared_axis(view) is None:
                 with first_only(memory):
                     _emit_elements(memory, view, memory[param], storage, None)
@@ -129,10 +128,14 @@ def _emit_elements(
         emit_row([*a, i, *b])
 
 
-def emit_border(buffer: Buffer, storage: Storage) -> None:
-    """Fill the border of a value."""
-    if not any(storage.border):
-        return
+def emit_border(memory: Memory, buffer: Buffer, storage: Storage) -> None:
+    """Fill the border of a value, which one thread does."""
+    if any(storage.border):
+        with first_only(memory):
+            _fill_border(buffer, storage)
+
+
+def _fill_border(buffer: Buffer, storage: Storage) -> None:
     images, height, width, channels = storage.shape
     top, left, bottom, right = storage.border
     row = width * channels

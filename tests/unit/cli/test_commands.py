@@ -523,7 +523,9 @@ def test_lists_are_one_object_with_json(argv: tuple[str, ...], call: Any) -> Non
 
 def test_boards_are_listed_and_shown(call: Any) -> None:
     assert "pynq-z2" in call("boards")[1]
+    assert "raspberry-pi-5" in call("boards")[1]
     assert "DS190" in call("boards", "pynq-z2")[1]
+    assert "Cortex-A76" in call("boards", "raspberry-pi-5")[1]
     assert json.loads(call("boards", "pynq-z2", "--json")[1])["board"]["resources"]["lut"] == 53_200
 
 
