@@ -89,6 +89,21 @@ def weights_of(program: Program) -> Weights:
 
 def object_files(program: Program, weights: Weights, folder: Path) -> tuple[Path, Path]:
     """Write the kernels and the function that calls them as object files."""
+    functions, names = _functions(program)
+    target = program.machine.target
+    paths = folder / "kernels.o", folder / "calls.o"
+    _build(functions, target).write_to_file(str(paths[0]), "o")
+    _build({ENTRY: _entry(program, weights, names)}, target).write_to_file(str(paths[1]), "o")
+    return paths
+
+
+def compiled_kernels(program: Program) -> Any:
+    """Return the kernels as TVM's module, which can be asked for its text."""
+    return _build(_functions(program)[0], program.machine.target)
+
+
+def _functions(program: Program) -> tuple[dict[str, Any], list[str]]:
+    """Return the kernels by name, those alike once, and the name of each call's."""
     functions: dict[int, Any] = {}
     names: list[str] = []
     for call in program.calls:
@@ -97,12 +112,7 @@ def object_files(program: Program, weights: Weights, folder: Path) -> tuple[Path
         if key not in functions:
             functions[key] = function.with_attr("global_symbol", f"lepton_{call.kernel.name}")
         names.append(str(functions[key].attrs["global_symbol"]))
-    kernels = {str(f.attrs["global_symbol"]): f for f in functions.values()}
-    target = program.machine.target
-    paths = folder / "kernels.o", folder / "calls.o"
-    _build(kernels, target).write_to_file(str(paths[0]), "o")
-    _build({ENTRY: _entry(program, weights, names)}, target).write_to_file(str(paths[1]), "o")
-    return paths
+    return {str(f.attrs["global_symbol"]): f for f in functions.values()}, names
 
 
 def _build(functions: Mapping[str, Any], target: Mapping[str, Any]) -> Any:

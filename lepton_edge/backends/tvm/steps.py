@@ -162,9 +162,9 @@ FLOAT = Step(1, "float32", "float32", _take_one("float32"), _only, _add_floats)
 FLOAT_LANES = Step(1, "float32", "float32", _take_floats, _lane, _add_floats, group=4)
 VNNI = Step(4, "int8", "int32", _take_bytes, _only, _add_vnni)
 MADD = Step(2, "int16", "int32", _take_pair, _only, _add_madd)
-SDOT = Step(4, "int8", "int32", _take_words, _pick_word, _add_sdot, group=4)
-SMLAL = Step(4, "int8", "int32", _take_pairs, _pick_pairs, _add_smlal, 4, parts=2, scratch=3)
-VMLAL = Step(4, "int8", "int32", _take_pairs, _pick_pairs, _add_vmlal, 4, parts=2, scratch=3)
+SDOT = Step(4, "int8", "int32", _take_words, _pick_word, _add_sdot, group=4, scratch=2)
+SMLAL = Step(4, "int8", "int32", _take_pairs, _pick_pairs, _add_smlal, 4, parts=2, scratch=4)
+VMLAL = Step(4, "int8", "int32", _take_pairs, _pick_pairs, _add_vmlal, 4, parts=2, scratch=4)
 WIDE = Step(1, "int16", "int32", _take_one("int32"), _only, _add_wide)
 
 

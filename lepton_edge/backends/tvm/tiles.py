@@ -39,7 +39,7 @@ def best_tile(machine: Machine, step: Step, width: int, blocks: int) -> Tile:
         Tile(p, b)
         for p in range(1, min(width, room) + 1)
         for b in range(1, min(blocks, room) + 1)
-        if p * b + b + (p if step.group > 1 else 1) <= room
+        if p * b + b * step.parts + (p if step.group > 1 else 1) <= room
     ]
     return min(candidates, key=lambda t: (cycles_of(t, width, blocks), t.pixels * t.blocks))
 
