@@ -29,6 +29,7 @@ from lepton_edge.backends.tvm.tir import (
     Memory,
     Param,
     cast,
+    first_only,
     get,
     load,
     part,
@@ -240,7 +241,9 @@ class _Loops:
             divided = ""
 
         def loop(extent: int, name: str) -> AbstractContextManager[Expr]:
-            return shared(extent, memory) if name == divided else some(extent)
+            if name != divided:
+                return some(extent)
+            return first_only(memory) if extent == 1 else shared(extent, memory)
 
         for begin, blocks, count in self._block_runs():
             with loop(count, "groups") as group, loop(height, "rows") as y:
@@ -320,10 +323,7 @@ class _Loops:
                 store(target, output.offset(index), view.at(memory, index, lanes), lanes)
             self._channel = 0
 
-        if not rest or not is_last_block:
-            write(self.lanes)
-        else:
-            write(rest)
+        write(rest if rest and is_last_block else self.lanes)
 
     def _index(self, output: Storage, y: Expr, x: Expr, channel: Expr) -> list[Expr]:
         """Return the index of an output element."""

@@ -98,10 +98,10 @@ def shared(extent: int, memory: Memory) -> Iterator[Expr]:
 
 
 @contextmanager
-def first_only(memory: Memory) -> Iterator[None]:
-    """Write what the first part alone does."""
+def first_only(memory: Memory) -> Iterator[int]:
+    """Write what the first part alone does, and yield 0: a loop of one iteration."""
     with T.If(T.EQ(memory[PART], 0)), T.Then():
-        yield
+        yield 0
 
 
 @contextmanager

@@ -245,3 +245,16 @@ def test_threads_give_the_same_bits(threads: int, run: Run) -> None:
             inputs = frames(graph, 20)
             found = run(graph, inputs, threads=threads)
             assert_same(found, interpreter.run(graph, inputs))
+
+
+def test_threads_store_no_more_channels_than_there_are(run: Run) -> None:
+    """Some pixels in one tile, so that threads share the channels, the last of which fill half."""
+    rng = np.random.default_rng(0)
+    b = GraphBuilder("few pixels")
+    x = b.input("x", TensorType((1, 3, 1024), U8))
+    w = b.constant(rng.integers(-128, 128, (700, 1024)), weights_type(700))
+    graph = b.finish([b.emit1(Dense(32), [x, w], name="d")])
+    assert lowered(graph, host()).calls[-1].kernel.is_shared
+    inputs = frames(graph, 4)
+    for threads in (1, 2):
+        assert_same(run(graph, inputs, threads=threads), interpreter.run(graph, inputs))
