@@ -16,9 +16,10 @@ from lepton_edge import __version__
 from lepton_edge.artifact.arrays import save_arrays
 from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Evidence, LayerRow, Metric, Report, VerificationRow
-from lepton_edge.artifact.store import ArtifactWriter, StoredArtifact
+from lepton_edge.artifact.store import MANIFEST, ArtifactWriter, StoredArtifact
 from lepton_edge.backends.computers import load_computer
 from lepton_edge.errors import UserError
+from lepton_edge.flow.layout import layout_document, layout_of
 from lepton_edge.flow.levels import Verified, require_equal
 from lepton_edge.flow.options import KEPT_SAMPLES, CompileOptions
 from lepton_edge.flow.planning import Prepared, prepare
@@ -180,7 +181,7 @@ def _manifest(network: Graph, layout: Layout, options: CompileOptions) -> Manife
             "python": platform.python_version(),
             "numpy": np.__version__,
         },
-        options={**kept, "layout": asdict(layout)},
+        options={**kept, "layout": layout_document(layout)},
     )
 
 
@@ -233,16 +234,10 @@ def session(root: Path, manifest: Manifest, threads: int = 1) -> Session | Emula
         threads: how many share the work; an emulated program has one.
 
     Raises:
+        ArtifactError: the manifest does not tell where inputs and outputs lie.
         ToolMissingError: it is for another processor, and a tool for that is not there.
     """
-    stored = manifest.options["layout"]
-    inputs, outputs = (
-        tuple(Place(**{**p, "shape": tuple(p["shape"])}) for p in stored[side])
-        for side in ("inputs", "outputs")
-    )
-    arch, features = stored["arch"], tuple(stored["features"])
-    layout = Layout(stored["arena_bytes"], inputs, outputs, arch, features)
-    return open_session(root / CODE, layout, threads)
+    return open_session(root / CODE, layout_of(manifest, str(root / MANIFEST)), threads)
 
 
 def open_session(folder: Path, layout: Layout, threads: int = 1) -> Session | EmulatedSession:
