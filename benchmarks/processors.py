@@ -3,7 +3,7 @@
     python -m benchmarks.processors                # all networks
     python -m benchmarks.processors mlperf_ic_resnet8_int8_qdq
 
-Batch 1, median of many runs: a quarter of a second of ours, one of theirs, and so on. Float networks
+Batch 1, median of many runs: a quarter of a second of ours, one of theirs, and so on. Float models
 are also quantised by onnxruntime (QDQ, unsigned activations, signed weights for each channel), and
 both then run the result.
 """
