@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lepton_edge import __version__
 from lepton_edge.artifact.arrays import save_arrays
 from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Evidence, LayerRow, Metric, Report, VerificationRow
@@ -24,7 +23,7 @@ from lepton_edge.flow.levels import Verified, require_equal
 from lepton_edge.flow.options import KEPT_SAMPLES, CompileOptions
 from lepton_edge.flow.planning import Prepared, prepare
 from lepton_edge.flow.samples import random_inputs, specs_of
-from lepton_edge.flow.writing import loss_metrics, stage_saver
+from lepton_edge.flow.writing import loss_metrics, stage_saver, tool_versions
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph
 from lepton_edge.ir.serde import load_graph, save_graph
@@ -176,11 +175,7 @@ def _manifest(network: Graph, layout: Layout, options: CompileOptions) -> Manife
         design_id="0",
         inputs=specs_of(network, network.inputs),
         outputs=specs_of(network, network.outputs),
-        tools={
-            "lepton-edge": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
+        tools=tool_versions(),
         options={**kept, "layout": layout_document(layout)},
     )
 

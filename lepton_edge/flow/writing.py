@@ -92,13 +92,18 @@ def manifest_of(network: Graph, design: Design, options: CompileOptions) -> Mani
         design_id=f"{design.design_id:08x}",
         inputs=specs_of(network, network.inputs),
         outputs=specs_of(network, network.outputs),
-        tools={
-            "lepton-edge": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
+        tools=tool_versions(),
         options={**kept, "design": design.dataflow.name, "ports": _ports(design)},
     )
+
+
+def tool_versions() -> dict[str, str]:
+    """Return the versions of what makes an artifact."""
+    return {
+        "lepton-edge": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
 
 
 def _ports(design: Design) -> dict[str, list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ to the registers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -18,14 +18,13 @@ from tvm.script import tirx as T
 
 from lepton_edge.backends.tvm.definitions.codes import reach
 from lepton_edge.backends.tvm.groups import Group
-from lepton_edge.backends.tvm.loops import emit_border, views_of
+from lepton_edge.backends.tvm.loops import LayerLoops
 from lepton_edge.backends.tvm.machine import Machine
 from lepton_edge.backends.tvm.steps import Step, float_step, integer_step
 from lepton_edge.backends.tvm.tiles import best_tile, cycles_of
 from lepton_edge.backends.tvm.tir import (
     Buffer,
     Expr,
-    Kernel,
     Memory,
     Param,
     cast,
@@ -42,7 +41,6 @@ from lepton_edge.backends.tvm.tir import (
     store,
 )
 from lepton_edge.backends.tvm.views import Constants, Storage, View
-from lepton_edge.errors import InternalError
 from lepton_edge.ir.graph import Graph, Node
 from lepton_edge.ir.ops.linear import Conv, Dense
 from lepton_edge.ir.types import Array, Float, QuantType, TensorType
@@ -172,32 +170,19 @@ def packed(layer: Layer, lanes: int) -> Array:
 
 
 def contraction(
-    name: str,
-    graph: Graph,
-    group: Group,
-    inputs: Mapping[str, Param],
-    storages: Mapping[str, Storage],
-    machine: Machine,
-) -> tuple[Kernel, Constants]:
-    """Return the kernel of a layer and what follows it in its group, and its constants."""
-    node = group.anchor
-    if node is None:
-        raise InternalError("a group without a layer", where=name)
-    source = storages[node.inputs[0]]
-    output = storages[group.outputs[0]]
-    layer = layer_of(graph, node, source, output, machine)
-    loops = _Loops(layer, source, inputs[node.inputs[0]], machine)
-    stored = {v: storages[v].view(param) for v, param in inputs.items()}
-    stored[node.output] = loops.sums(graph.types[node.output])
-    views = views_of(graph, group.rest, stored, loops.constants, group.outputs)
-    target = output.param("y")
-    params = (*inputs.values(), *loops.constants.arrays, target)
+    graph: Graph, node: Node, source: Storage, output: Storage, x: Param, machine: Machine
+) -> LayerLoops:
+    """Return the loops of a layer.
 
-    def emit(memory: Memory) -> None:
-        emit_border(memory, memory[target], output)
-        loops.emit(memory, views[0], memory[target], output)
-
-    return Kernel(name, params, emit, loops.is_shared), loops.constants
+    Args:
+        graph: the network.
+        node: the layer.
+        source: how its input lies in memory.
+        output: how the result of its group does.
+        x: the array with its input.
+        machine: the processor.
+    """
+    return _Loops(layer_of(graph, node, source, output, machine), source, x, machine)
 
 
 class _Loops:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from tvm.script import tirx as T
 
 from lepton_edge.backends.tvm.definitions.codes import reach
 from lepton_edge.backends.tvm.groups import Group
-from lepton_edge.backends.tvm.loops import emit_border, views_of
+from lepton_edge.backends.tvm.loops import LayerLoops
 from lepton_edge.backends.tvm.machine import Machine
 from lepton_edge.backends.tvm.tir import (
     Buffer,
     Expr,
-    Kernel,
     Memory,
     Param,
     cast,
@@ -30,7 +27,6 @@ from lepton_edge.backends.tvm.tir import (
     store,
 )
 from lepton_edge.backends.tvm.views import Constants, Storage, View
-from lepton_edge.errors import InternalError
 from lepton_edge.ir.graph import Graph, Node
 from lepton_edge.ir.ops.linear import Conv
 from lepton_edge.ir.types import Float, QuantType, TensorType
@@ -60,30 +56,10 @@ def is_depthwise(graph: Graph, group: Group) -> bool:
 
 
 def depthwise(
-    name: str,
-    graph: Graph,
-    group: Group,
-    inputs: Mapping[str, Param],
-    storages: Mapping[str, Storage],
-    machine: Machine,
-) -> tuple[Kernel, Constants]:
-    """Return the kernel of a layer and what follows it in its group, and its constants."""
-    node = group.anchor
-    if node is None:
-        raise InternalError("a group without a layer", where=name)
-    source, output = storages[node.inputs[0]], storages[group.outputs[0]]
-    loops = _Loops(graph, node, source, inputs[node.inputs[0]], machine)
-    stored = {v: storages[v].view(param) for v, param in inputs.items()}
-    stored[node.output] = loops.sums(graph.types[node.output])
-    (view,) = views_of(graph, group.rest, stored, loops.constants, group.outputs)
-    target = output.param("y")
-    params = (*inputs.values(), *loops.constants.arrays, target)
-
-    def emit(memory: Memory) -> None:
-        emit_border(memory, memory[target], output)
-        loops.emit(memory, view, memory[target], output)
-
-    return Kernel(name, params, emit, loops.is_shared), loops.constants
+    graph: Graph, node: Node, source: Storage, output: Storage, x: Param, machine: Machine
+) -> LayerLoops:
+    """Return the loops of a layer. See contraction."""
+    return _Loops(graph, node, source, x, machine)
 
 
 class _Loops:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from tvm.script import tirx as T
 
@@ -22,7 +23,9 @@ from lepton_edge.backends.tvm.tir import (
     store,
 )
 from lepton_edge.backends.tvm.views import Constants, Storage, View
+from lepton_edge.errors import InternalError
 from lepton_edge.ir.graph import Graph
+from lepton_edge.ir.types import TensorType
 
 LANES = 16
 """Elements of a vector, whatever the processor: LLVM splits what is too wide for it."""
@@ -87,6 +90,55 @@ def loop_nest(
                 _emit_elements(memory, view, memory[param], storage, axis)
 
     return Kernel(name, tuple(params), emit, is_shared)
+
+
+class LayerLoops(Protocol):
+    """The loops of a layer, in which its sums are in registers when what follows is computed."""
+
+    constants: Constants
+    is_shared: bool
+
+    def sums(self, type_: TensorType) -> View:
+        """Return the sums that are about to be stored, as a view."""
+        ...
+
+    def emit(self, memory: Memory, view: View, target: Buffer, output: Storage) -> None:
+        """Write the loops, which store a view of the sums."""
+        ...
+
+
+def layer_nest(
+    name: str,
+    graph: Graph,
+    group: Group,
+    inputs: Mapping[str, Param],
+    storages: Mapping[str, Storage],
+    loops: LayerLoops,
+) -> Kernel:
+    """Return the kernel of a layer, with what follows it in its group.
+
+    Args:
+        name: of the kernel.
+        graph: the network.
+        group: the layer is its anchor.
+        inputs: the arrays that it reads.
+        storages: how each value lies in memory.
+        loops: of the layer; they take the constants of what follows as well.
+    """
+    if group.anchor is None:
+        raise InternalError("a group without a layer", where=name)
+    layer, output = group.anchor.output, storages[group.outputs[0]]
+    stored = {value: storages[value].view(param) for value, param in inputs.items()}
+    stored[layer] = loops.sums(graph.types[layer])
+    (view,) = views_of(graph, group.rest, stored, loops.constants, group.outputs)
+    target = output.param("y")
+
+    def emit(memory: Memory) -> None:
+        emit_border(memory, memory[target], output)
+        loops.emit(memory, view, memory[target], output)
+
+    params = (*inputs.values(), *loops.constants.arrays, target)
+    return Kernel(name, params, emit, loops.is_shared)
 
 
 LEAST_SHARED = 20_000

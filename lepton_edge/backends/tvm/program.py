@@ -9,7 +9,7 @@ from lepton_edge.backends.tvm.arena import Arena, Life, placed
 from lepton_edge.backends.tvm.contraction import contraction, is_contraction
 from lepton_edge.backends.tvm.depthwise import depthwise, is_depthwise
 from lepton_edge.backends.tvm.groups import Group, grouped
-from lepton_edge.backends.tvm.loops import loop_nest, views_of
+from lepton_edge.backends.tvm.loops import LayerLoops, layer_nest, loop_nest, views_of
 from lepton_edge.backends.tvm.machine import Machine
 from lepton_edge.backends.tvm.prepare import prepared
 from lepton_edge.backends.tvm.tir import Kernel, Param
@@ -114,16 +114,34 @@ def _call(
     )
     inputs = {value: storages[value].param(f"x{i}") for i, value in enumerate(read)}
     name = f"k{index}_" + "_".join(dict.fromkeys(node.op.name for node in group.nodes))
-    if is_contraction(graph, group):
-        kernel, constants = contraction(name, graph, group, inputs, storages, machine)
-    elif is_depthwise(graph, group):
-        kernel, constants = depthwise(name, graph, group, inputs, storages, machine)
+    loops = _layer_loops(graph, group, inputs, storages, machine)
+    if loops is not None:
+        kernel = layer_nest(name, graph, group, inputs, storages, loops)
+        constants = loops.constants
     else:
         kernel, constants = _loops(name, graph, group, inputs, storages)
     arrays = tuple(constants.arrays.values())
     label = " ".join(dict.fromkeys(node.op.name for node in group.nodes))
     sources = tuple(dict.fromkeys(source for node in group.nodes for source in node.sources))
     return Call(kernel, group.name, label, sources, tuple(inputs), arrays, group.outputs)
+
+
+def _layer_loops(
+    graph: Graph,
+    group: Group,
+    inputs: Mapping[str, Param],
+    storages: Mapping[str, Storage],
+    machine: Machine,
+) -> LayerLoops | None:
+    """Return the loops that a group's layer has for itself; None if it has none."""
+    node = group.anchor
+    is_dense = is_contraction(graph, group)
+    if node is None or not (is_dense or is_depthwise(graph, group)):
+        return None
+    value = node.inputs[0]
+    make = contraction if is_dense else depthwise
+    output = storages[group.outputs[0]]
+    return make(graph, node, storages[value], output, inputs[value], machine)
 
 
 def _loops(
