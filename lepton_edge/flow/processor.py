@@ -17,7 +17,7 @@ from lepton_edge.artifact.manifest import Manifest
 from lepton_edge.artifact.report import Evidence, LayerRow, Metric, Report, VerificationRow
 from lepton_edge.artifact.store import MANIFEST, ArtifactWriter, StoredArtifact
 from lepton_edge.backends.computers import load_computer
-from lepton_edge.errors import UserError
+from lepton_edge.errors import ToolMissingError, UserError
 from lepton_edge.flow.layout import layout_document, layout_of
 from lepton_edge.flow.levels import Verified, require_equal
 from lepton_edge.flow.options import KEPT_SAMPLES, CompileOptions
@@ -104,7 +104,15 @@ def _refuse_options_of_designs(options: CompileOptions) -> None:
 
 def _machine(options: CompileOptions) -> Machine:
     """Return the processor that is compiled for."""
-    from lepton_edge.backends.tvm import machine
+    try:
+        from lepton_edge.backends.tvm import machine
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("tvm", "tvm_ffi"):
+            raise
+        raise ToolMissingError(
+            "programs for processors are compiled by Apache TVM, which is not installed",
+            hint="pip install 'apache-tvm>=0.27,<0.28'",
+        ) from None
 
     if options.target == "cpu":
         return machine.host()

@@ -99,7 +99,7 @@ TOOLS = (
     Tool(
         "g++",
         ("g++",),
-        "C simulation: proves the generated C++",
+        "C simulation, and programs for this computer",
         "apt-get install g++",
         is_required=True,
         minimum=(7,),  # the first that knows C++17
@@ -140,6 +140,24 @@ TOOLS = (
         minimum=(0, 8),
     ),
     Tool(
+        "gcc for aarch64",
+        ("aarch64-linux-gnu-gcc",),
+        "programs for 64-bit Arm, built to be run here",
+        "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    ),
+    Tool(
+        "gcc for armv7",
+        ("arm-linux-gnueabihf-gcc",),
+        "programs for 32-bit Arm, built to be run here",
+        "apt-get install gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
+    ),
+    Tool(
+        "qemu",
+        ("qemu-aarch64-static", "qemu-aarch64"),
+        "runs programs for Arm here",
+        "apt-get install qemu-user-static",
+    ),
+    Tool(
         "Vitis HLS",
         ("vitis-run", "vitis_hls"),
         "the vendor's C synthesis: build --flow vitis",
@@ -158,6 +176,7 @@ TOOLS = (
 PACKAGES = (
     Package("numpy", "arrays; the interpreter", "pip install numpy", is_required=True),
     Package("onnx", "reads ONNX models", "pip install onnx", is_required=True),
+    Package("apache-tvm", "programs for processors", "pip install 'apache-tvm<0.28'"),
     Package("ortools", "plans the hardware", "pip install ortools", is_required=True),
     Package("typer", "this command line", "pip install typer", is_required=True),
     Package("rich", "tables and progress", "pip install rich", is_required=True),

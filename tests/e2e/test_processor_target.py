@@ -102,3 +102,51 @@ def test_explore_and_dry_run_are_for_designs(digits: Any, call: Any) -> None:
         ended = call("compile", digits.model, "--target", "cpu", word)
         assert ended.status != 0
         assert word in ended.error
+
+
+def test_without_tvm_the_command_says_how_to_get_it(
+    digits: Any, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    for name in [name for name in sys.modules if name.startswith("lepton_edge.backends.tvm")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tvm", None)
+    ended = call("compile", digits.model, "--target", "cpu", "-o", tmp_path / "d")
+    assert ended.status != 0
+    assert "Apache TVM, which is not installed" in ended.error
+    assert "pip install 'apache-tvm" in ended.error
+
+
+@pytest.mark.parametrize("board", ["raspberry-pi-4", "raspberry-pi-5", "pynq-z2"])
+def test_arm_boards_compute_the_bits_of_the_reference(
+    board: str, digits: Any, call: Any, tmp_path: Path
+) -> None:
+    from lepton_edge.backends.computers import load_computer
+    from lepton_edge.toolchain import cross
+    from tests.conftest import find_tool
+
+    for tool in cross.TOOLS[load_computer(board).host.arch][::2]:
+        if find_tool(tool) is None:
+            pytest.skip(f"needs {tool}")
+    words = ["--target", "arm", "--board", board, "--quantize", "int8"]
+    words += ["--calibration", digits.calibration, "-o", tmp_path / "d", "--json"]
+    ended = call("compile", digits.model, *words)
+    assert ended.status == 0, ended.err
+    report = json.loads(ended.out)["report"]
+    assert report["board"] == board
+    (row,) = report["verification"]
+    assert (row["level"], row["mismatches"]) == ("device", 0)
+    assert {"network.h", "network.c", "kernels.o", "calls.o", "weights.S"} <= {
+        path.name for path in (tmp_path / "d" / "code").iterdir()
+    }
+    ended = call("run", tmp_path / "d", "--input", digits.inputs, "--output", tmp_path / "y.npy")
+    assert ended.status == 0, ended.err
+
+
+def test_an_arm_board_that_is_none_is_told(digits: Any, call: Any, tmp_path: Path) -> None:
+    words = ["--target", "arm", "--board", "raspberry-pi-44", "-o", tmp_path / "d"]
+    ended = call("compile", digits.model, *words)
+    assert ended.status != 0
+    assert "raspberry-pi-4" in ended.error
+    assert not (tmp_path / "d").exists()
