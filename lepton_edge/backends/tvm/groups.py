@@ -77,10 +77,13 @@ def grouped(graph: Graph) -> tuple[Group, ...]:
 
 
 def _chain(graph: Graph, anchor: Node, taken: Container[str]) -> list[str]:
-    """Return the names of a node and of those after it that its loop can compute as well."""
+    """Return the names of a node and of those after it that its loop can compute as well.
+
+    They must not move elements: the sums of a layer are in registers, where its own loop is.
+    """
     chain = [anchor.name]
     reader = _reader(graph, anchor)
-    while reader is not None and reader.name not in taken:
+    while reader and reader.name not in taken and isinstance(reader.op, ONE_FOR_ONE):
         chain.append(reader.name)
         reader = _reader(graph, reader)
     return chain

@@ -14,9 +14,10 @@ from lepton_edge.backends.tvm.machine import Dot, Machine, arm32, arm64, host, x
 from lepton_edge.backends.tvm.prepare import prepared
 from lepton_edge.backends.tvm.program import lowered
 from lepton_edge.ir import interpreter
-from lepton_edge.ir.graph import Graph, GraphBuilder
+from lepton_edge.ir.graph import Graph, GraphBuilder, Rewriter
 from lepton_edge.ir.ops import elementwise as ew
 from lepton_edge.ir.ops import quantized as q
+from lepton_edge.ir.ops import shape as sh
 from lepton_edge.ir.ops.linear import Conv, Dense
 from lepton_edge.ir.types import Float, QuantType, TensorType
 from lepton_edge.runtime.processor import processor_features
@@ -218,6 +219,25 @@ def test_layers_are_made_of_what_the_processor_is_best_at() -> None:
         assert found.dot is dot
         texts = [c.kernel.function("k").script() for c in lowered(graph, found).calls]
         assert sum(intrinsic in text for text in texts) == 2
+
+
+def test_what_moves_elements_is_no_part_of_a_layers_loop(run: Run) -> None:
+    """A layer's sums are in registers, where its own loop is and not where they are moved to."""
+    for groups in (1, 18):
+        graph = integer_layer(Shape((5, 6), 18, 18), S8, is_depthwise=groups > 1)
+        b = Rewriter(graph)
+        for node in graph.nodes:
+            b.copy(node)
+        value = graph.outputs[0]
+        for name, op in (
+            ("pad", sh.Pad((0, 1, 2, 0), (0, 0, 1, 0))),
+            ("slice", sh.Slice(2, 1, 7, 2)),
+            ("transpose", sh.Transpose((0, 2, 1, 3))),
+        ):
+            value = b.emit1(op, [value if name != "pad" else b[value]], name=name)
+        moved = b.finish([value])
+        inputs = frames(moved)
+        assert_same(run(moved, inputs), interpreter.run(moved, inputs))
 
 
 def test_preparing_changes_no_code() -> None:
