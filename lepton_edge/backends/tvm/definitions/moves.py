@@ -106,13 +106,14 @@ def _filled(
         fill: what lies between.
     """
     x = site.view()
-    dtype = x.dtype
+    dtype, outer = x.dtype, site.sig.outputs[0].shape
 
     def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
         own: list[Expr] = []
         checks: list[Expr] = []
-        for i, extent, (begin, end), step in zip(index, x.shape, inside, steps, strict=True):
-            is_whole = begin == 0 and step == 1 and end == extent
+        axes = zip(index, x.shape, outer, inside, steps, strict=True)
+        for i, extent, whole, (begin, end), step in axes:
+            is_whole = begin == 0 and step == 1 and extent == whole
             own.append(i if is_whole else within((i - begin) // step, extent))
             if not is_whole:
                 checks += [i >= begin, i < end]

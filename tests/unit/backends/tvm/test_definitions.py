@@ -160,6 +160,8 @@ CASES: dict[str, tuple[Op, Sequence[Input]]] = {
     "slice": (sh.Slice(2, 3, 17, 2), [codes(S8, 1, 5, 20)]),
     "slice backwards": (sh.Slice(1, 4, -1, -1), [f(1, 5, 20)]),
     "pad": (sh.Pad((0, 1, 2, 0), (0, 0, 1, 0)), [codes(U8, *IMAGE)]),
+    "pad behind": (sh.Pad((0, 0, 0, 0), (0, 2, 1, 0), 1.5), [f(*IMAGE)]),
+    "pad channels behind": (sh.Pad((0, 0, 0), (0, 0, 3)), [codes(U8, 1, 5, 20)]),
     "pad channels": (sh.Pad((0, 1, 2), (0, 0, 1), 1.5), [f(1, 5, 20)]),
     "repeat": (sh.RepeatNearest((2, 3)), [codes(S8, *IMAGE)]),
     "insert zeros": (sh.InsertZeros((2, 3)), [codes(S8, *IMAGE)]),
