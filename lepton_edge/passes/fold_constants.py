@@ -11,18 +11,23 @@ from lepton_edge.ir.ops.quantized import Dequantize, Quantize
 from lepton_edge.passes.base import Effect, Pass
 
 MAX_ELEMENTS = 1 << 26
-"""Larger results are left to the run time."""
+"""Results that are larger, and larger than what they are made of, are left to the run time."""
 
 
 @dataclass(frozen=True)
 class FoldConstants(Pass):
     """Evaluate nodes whose inputs are constants; drop a quantise that undoes a dequantise.
 
-    Dequantised constants are kept as they are: their codes are the quantised weights.
+    Dequantised constants are kept as they are, unless wanted otherwise: their codes are the
+    quantised weights.
+
+    Args:
+        folds_weights: evaluate dequantised constants as well.
     """
 
     name: ClassVar[str] = "fold-constants"
     effect: ClassVar[Effect] = Effect.EXACT
+    folds_weights: bool = False
 
     def run(self, graph: Graph) -> Graph:
         """See Pass."""
@@ -35,7 +40,8 @@ class FoldConstants(Pass):
             inputs = [new[v] for v in node.inputs]
             arrays = [new.constant_of(v) for v in inputs]
             sig = graph.signature(node)
-            if isinstance(node.op, Dequantize) or any(a is None for a in arrays) or _is_large(sig):
+            is_kept = isinstance(node.op, Dequantize) and not self.folds_weights
+            if is_kept or any(a is None for a in arrays) or _is_large(sig):
                 new.copy(node)
                 continue
             results = node.op.evaluate([a for a in arrays if a is not None], sig)
@@ -58,4 +64,5 @@ def _undone_value(graph: Graph, node: Node) -> str | None:
 
 
 def _is_large(sig: Signature) -> bool:
-    return any(t.num_elements > MAX_ELEMENTS for t in sig.outputs)
+    most = max([MAX_ELEMENTS, *(t.num_elements for t in sig.inputs)])
+    return any(t.num_elements > most for t in sig.outputs)

@@ -61,30 +61,27 @@ class Weights:
 
     Args:
         data: uint8, each constant aligned.
-        offsets: of each constant, by the identity of its array.
+        offsets: for each call those of its constants.
     """
 
     data: Array
-    offsets: Mapping[int, int]
+    offsets: tuple[tuple[int, ...], ...]
 
 
 def weights_of(program: Program) -> Weights:
     """Return the constants of a program; what is the same is there once."""
-    places: dict[tuple[str, bytes], int] = {}
-    offsets: dict[int, int] = {}
+    places: dict[bytes, int] = {}
     parts: list[Array] = []
     end = 0
     for array in (a for call in program.calls for a in call.constants):
         data = array.tobytes()
-        key = (str(array.dtype), data)
-        if key not in places:
-            places[key] = end
-            room = np.zeros(aligned(len(data)), np.uint8)
-            room[: len(data)] = np.frombuffer(data, np.uint8)
-            parts.append(room)
-            end += room.size
-        offsets[id(array)] = places[key]
-    return Weights(np.concatenate(parts) if parts else np.zeros(0, np.uint8), offsets)
+        if data not in places:
+            places[data] = end
+            parts.append(np.zeros(aligned(len(data)), np.uint8))
+            parts[-1][: len(data)] = np.frombuffer(data, np.uint8)
+            end += parts[-1].size
+    offsets = (tuple(places[a.tobytes()] for a in call.constants) for call in program.calls)
+    return Weights(np.concatenate(parts) if parts else np.zeros(0, np.uint8), tuple(offsets))
 
 
 def object_files(program: Program, weights: Weights, folder: Path) -> tuple[Path, Path]:
@@ -142,8 +139,8 @@ def _entry(program: Program, weights: Weights, names: Sequence[str]) -> Any:
             return T.address_of(memory[program.arena.offsets[value]])
 
         is_first, was_shared = True, False
-        for name, call in zip(names, program.calls, strict=True):
-            arrays = [T.address_of(table[weights.offsets[id(a)]]) for a in call.constants]
+        for name, call, offsets in zip(names, program.calls, weights.offsets, strict=True):
+            arrays = [T.address_of(table[offset]) for offset in offsets]
             values = [pointer(v) for v in call.inputs], [pointer(v) for v in call.outputs]
             given = (*values[0], *arrays, *values[1])
             if not is_first and (was_shared or call.kernel.is_shared):

@@ -16,13 +16,14 @@ from lepton_edge.ir.ops.pool import MaxPool
 from lepton_edge.ir.ops.select import TopK
 from lepton_edge.ir.ops.shape import Reshape
 from lepton_edge.ir.types import QuantType, TensorType
+from lepton_edge.passes.fold_constants import FoldConstants
 
 BYTE_BITS = 8
 
 
 def prepared(graph: Graph, machine: Machine) -> Graph:
     """Return the network as a processor's kernels want it."""
-    folded = with_constants_folded(graph)
+    folded = FoldConstants(folds_weights=True).run(graph)
     sign = machine.byte_sign
     return with_copies(folded if sign is None else with_layer_inputs(folded, is_signed=sign))
 
@@ -40,22 +41,6 @@ def with_copies(graph: Graph) -> Graph:
             shape = Reshape(graph.types[node.inputs[0]].shape)
             inputs[0] = new.emit1(shape, inputs[:1], name=f"{node.name}_input")
         new.copy(node, inputs=inputs)
-    return new.done()
-
-
-def with_constants_folded(graph: Graph) -> Graph:
-    """Return the network without nodes that read constants alone."""
-    new = Rewriter(graph)
-    known = dict(graph.constants)
-    for node in graph.nodes:
-        if not all(value in known for value in node.inputs):
-            new.copy(node)
-            continue
-        sig = graph.signature(node)
-        results = node.op.evaluate([known[v] for v in node.inputs], sig)
-        for value, array, type_ in zip(node.outputs, results, sig.outputs, strict=True):
-            known[value] = array
-            new.replace(value, new.constant(array, type_.elem, value))
     return new.done()
 
 

@@ -106,11 +106,13 @@ class Storage:
         )
 
 
-def per_channel(param: Param, memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
-    """Return the parameters of the channels from an index on; of all where there is but one."""
+def along(param: Param, memory: Memory, index: Sequence[Expr], lanes: int, axis: int = -1) -> Expr:
+    """Return the parameters at an index, of an axis; the only one where there is but one."""
     if param.elements == 1:
         return spread(memory[param][0], lanes)
-    return load(memory[param], index[-1], lanes)
+    if axis in (-1, len(index) - 1):
+        return load(memory[param], index[-1], lanes)
+    return spread(memory[param][index[axis]], lanes)
 
 
 class Constants:

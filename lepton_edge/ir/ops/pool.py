@@ -40,7 +40,8 @@ class Window(Op):
         )
         return (x.shape[0], height, width, x.shape[3])
 
-    def _patches(self, x: Array, fill: float) -> Array:
+    def patches(self, x: Array, fill: float) -> Array:
+        """Return the windows of [N,H,W,C], padded with ``fill``: [N,H',W',KH,KW,C]."""
         top, left, bottom, right = self.pads
         padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
         return windows(padded, self.kernel, self.strides, self.dilations)
@@ -65,7 +66,7 @@ class MaxPool(Window):
         """See Op."""
         elem = sig.inputs[0].elem
         lowest = elem.lowest if isinstance(elem, QuantType) else -np.inf
-        return (self._patches(arrays[0], lowest).max(axis=(3, 4)),)
+        return (self.patches(arrays[0], lowest).max(axis=(3, 4)),)
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ class AveragePool(Window):
 
     def evaluate(self, arrays: Sequence[Array], sig: Signature) -> tuple[Array, ...]:
         """See Op."""
-        sums = self._patches(arrays[0], 0.0).sum(axis=(3, 4), dtype=np.float64)
+        sums = self.patches(arrays[0], 0.0).sum(axis=(3, 4), dtype=np.float64)
         if self.count_include_pad or not self.is_padded:
             count = np.float64(self.kernel[0] * self.kernel[1])
         else:
             _, height, width, _ = sig.inputs[0].shape
-            count = self._patches(np.ones((1, height, width, 1)), 0.0).sum(axis=(3, 4))
+            count = self.patches(np.ones((1, height, width, 1)), 0.0).sum(axis=(3, 4))
         return ((sums / count).astype(np.float32),)
 
 
@@ -116,7 +117,7 @@ class SumPool(Window):
 
     def evaluate(self, arrays: Sequence[Array], sig: Signature) -> tuple[Array, ...]:
         """See Op."""
-        sums = self._patches(centred(arrays[0], sig.inputs[0]), 0).sum(axis=(3, 4))
+        sums = self.patches(centred(arrays[0], sig.inputs[0]), 0).sum(axis=(3, 4))
         return (sums.astype(sig.outputs[0].elem.dtype),)
 
 

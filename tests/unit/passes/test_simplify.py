@@ -263,6 +263,23 @@ def test_constants_fold_but_quantised_weights_stay_codes() -> None:
     assert kinds(check(FoldConstants(), graph)) == Counter(add=1, dequantize=1, dense=1)
 
 
+def test_dequantised_weights_fold_where_they_are_wanted_as_reals() -> None:
+    net = Net(1, 4)
+    graph = net.done(net(Dense(), net.x, net(Dequantize(), net.codes(2, 4))))
+    assert kinds(check(FoldConstants(folds_weights=True), graph)) == Counter(dense=1)
+
+
+def test_large_results_fold_where_what_they_are_made_of_is_as_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lepton_edge.passes.fold_constants.MAX_ELEMENTS", 5)
+    net = Net(1, 4)
+    same = net(ew.Relu(), net.constant(3, 4))
+    larger = net(ew.Add(), net.constant(3, 1), net.constant(1, 4))
+    graph = net.done(net(ew.Add(), net.x, same), net(ew.Add(), net.x, larger))
+    assert kinds(check(FoldConstants(), graph)) == Counter(add=3)
+
+
 def test_an_output_may_fold_to_a_constant() -> None:
     net = Net(1, 4)
     graph = net.done(net(ew.Relu(), net.constant(1, 4)), net(ew.Relu(), net.x))

@@ -9,8 +9,19 @@ from tvm.script import tirx as T
 
 from lepton_edge.backends.tvm.definitions.elementwise import broadcast
 from lepton_edge.backends.tvm.site import Site, defines
-from lepton_edge.backends.tvm.tir import Expr, Memory, Param, cast, clamp, constant, load, spread
-from lepton_edge.backends.tvm.views import WIDEST, View, per_channel
+from lepton_edge.backends.tvm.tir import (
+    Expr,
+    Memory,
+    cast,
+    clamp,
+    constant,
+    get,
+    load,
+    put,
+    register,
+    spread,
+)
+from lepton_edge.backends.tvm.views import WIDEST, View, along
 from lepton_edge.ir.ops import quantized as q
 from lepton_edge.ir.types import QuantType
 
@@ -45,23 +56,6 @@ def reach(quant: QuantType) -> int:
     return max(map(abs, ends))
 
 
-def _parameter(
-    site: Site, quant: QuantType, values: Sequence[float], dtype: str
-) -> tuple[Param, int]:
-    """Return a parameter of scales or zero points, and the axis that it runs along."""
-    axis = -1 if quant.axis is None else quant.axis
-    return site.constants.add(np.array(values, dtype)), axis
-
-
-def _at_axis(param: Param, axis: int, memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
-    """Return parameters along an axis; in vectors, the same for all or one for each lane."""
-    if param.elements == 1:
-        return spread(memory[param][0], lanes)
-    if axis in (-1, len(index) - 1):
-        return load(memory[param], index[-1], lanes)
-    return spread(memory[param][index[axis]], lanes)
-
-
 @defines(q.Quantize)
 def quantize(site: Site) -> tuple[View, ...]:
     """See the op: a division in binary32, to the nearest code, ties to even."""
@@ -75,13 +69,14 @@ def quantize(site: Site) -> tuple[View, ...]:
             return T.Select(value >= constant(0.0, "float32", lanes), one, zero)
 
         return (View(site.sig.outputs[0], sign, x.lanes),)
-    scale, axis = _parameter(site, out, out.scale, "float32")
-    zero, _ = _parameter(site, out, out.zero_point, "float64")
+    scale = site.constants.add(np.array(out.scale, np.float32))
+    zero = site.constants.add(np.array(out.zero_point, np.float64))
+    axis = -1 if out.axis is None else out.axis
 
     def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
-        value = x.at(memory, index, lanes) / _at_axis(scale, axis, memory, index, lanes)
+        value = x.at(memory, index, lanes) / along(scale, memory, index, lanes, axis)
         wide = cast(T.nearbyint(value), "float64", lanes)
-        wide = wide + _at_axis(zero, axis, memory, index, lanes)
+        wide = wide + along(zero, memory, index, lanes, axis)
         return cast(clamp(wide, out.lowest, out.highest, "float64", lanes), dtype, lanes)
 
     return (View(site.sig.outputs[0], at, x.lanes),)
@@ -91,18 +86,18 @@ def quantize(site: Site) -> tuple[View, ...]:
 def dequantize(site: Site) -> tuple[View, ...]:
     """See the op: a product in binary64, rounded to binary32."""
     x, quant = site.view(), site.quant()
-    scale, axis = _parameter(site, quant, quant.scale, "float64")
-    zero, _ = _parameter(site, quant, quant.zero_point, "int64")
-
+    scale = site.constants.add(np.array(quant.scale, np.float64))
+    zero = site.constants.add(np.array(quant.zero_point, np.int64))
+    axis = -1 if quant.axis is None else quant.axis
     wide = reach(quant) >= 1 << (INT32_BITS - 1)
     dtype = "int64" if wide else "int32"
 
     def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
         code = cast(x.at(memory, index, lanes), dtype, lanes)
         code = code * constant(quant.step, dtype, lanes)
-        code = code - cast(_at_axis(zero, axis, memory, index, lanes), dtype, lanes)
+        code = code - cast(along(zero, memory, index, lanes, axis), dtype, lanes)
         real = _from_int64(T.Bind(code), lanes) if wide else cast(code, "float64", lanes)
-        return cast(real * _at_axis(scale, axis, memory, index, lanes), "float32", lanes)
+        return cast(real * along(scale, memory, index, lanes, axis), "float32", lanes)
 
     return (View(site.sig.outputs[0], at, x.lanes),)
 
@@ -120,49 +115,30 @@ def _from_int64(value: Expr, lanes: int) -> Expr:
 
 @defines(q.Requantize)
 def requantize(site: Site) -> tuple[View, ...]:
-    """See the op."""
-    x, op = site.view(), site.op
-    rescale = Rescale.of(op, site)
-
-    def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
-        return rescale(T.Bind(x.at(memory, index, lanes)), memory, index, lanes)
-
-    return (View(site.sig.outputs[0], at, x.lanes),)
-
-
-class Rescale:
-    """``clamp((multiplier * x + addend) >> shift)`` on vectors.
+    """See the op.
 
     The product has 64 bits. What is left of it after the shift goes on in 32 where it fits, which
     all processors clamp and narrow faster.
     """
+    x, op, quant = site.view(), site.op, site.quant()
+    multipliers, addends = (site.array(i).astype(np.int64) for i in (1, 2))
+    multiplier, addend = site.constants.add(multipliers), site.constants.add(addends)
+    most = int(np.abs(multipliers).max()) * max(-quant.lowest, quant.highest)
+    most += int(np.abs(addends).max())
+    fits = (most >> op.shift) < (1 << (INT32_BITS - 1)) - 2
+    dtype = "int32" if fits else "int64"
 
-    def __init__(self, op: q.Requantize, site: Site, x: QuantType) -> None:
-        multiplier, addend = (site.array(i).astype(np.int64) for i in (1, 2))
-        self._op = op
-        self._out = str(op.out.dtype)
-        self._multiplier = site.constants.add(multiplier)
-        self._addend = site.constants.add(addend)
-        most = int(np.abs(multiplier).max()) * max(-x.lowest, x.highest) + int(np.abs(addend).max())
-        self._fits = (most >> op.shift) < (1 << (INT32_BITS - 1)) - 2
-
-    @classmethod
-    def of(cls, op: q.Requantize, site: Site) -> Rescale:
-        """Return what a requantisation does to what it reads."""
-        return cls(op, site, site.quant())
-
-    def __call__(self, x: Expr, memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
-        """Return the codes of accumulators at an index."""
-        op = self._op
-        product = cast(x, "int64", lanes) * per_channel(self._multiplier, memory, index, lanes)
-        total = product + per_channel(self._addend, memory, index, lanes)
-        shift = constant(op.shift, "int64", lanes)
-        codes = T.shift_right(total, shift) if op.shift else total
+    def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
+        product = cast(x.at(memory, index, lanes), "int64", lanes)
+        product = product * along(multiplier, memory, index, lanes)
+        total = T.Bind(product + along(addend, memory, index, lanes))
+        codes = T.shift_right(total, constant(op.shift, "int64", lanes)) if op.shift else total
         if op.rounding is q.Rounding.HALF_EVEN and op.shift:
-            codes = _half_even(T.Bind(total), T.Bind(codes), op.shift, lanes)
-        dtype = "int32" if self._fits else "int64"
-        narrow = cast(codes, dtype, lanes) if self._fits else codes
-        return cast(clamp(narrow, op.lowest, op.highest, dtype, lanes), self._out, lanes)
+            codes = _half_even(total, T.Bind(codes), op.shift, lanes)
+        narrow = cast(codes, dtype, lanes)
+        return cast(clamp(narrow, op.lowest, op.highest, dtype, lanes), str(op.out.dtype), lanes)
+
+    return (View(site.sig.outputs[0], at, x.lanes),)
 
 
 def _half_even(total: Expr, codes: Expr, shift: int, lanes: int) -> Expr:
@@ -186,25 +162,19 @@ def threshold(site: Site) -> tuple[View, ...]:
 
     def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
         value = cast(x.at(memory, index, lanes), "int64", lanes)
-        value = T.Bind(value * per_channel(signs, memory, index, lanes))
-        count = T.alloc_buffer((lanes,), "int32", scope="local", layout=None)
-        T.buffer_store(count, constant(op.lowest, "int32", lanes), _lanes(lanes))
+        value = T.Bind(value * along(signs, memory, index, lanes))
+        count = register("int32", lanes)
+        put(count, constant(op.lowest, "int32", lanes), lanes)
         one, none = constant(1, "int32", lanes), constant(0, "int32", lanes)
         with T.serial(levels) as level:
             if num_channels == 1:
                 bound = spread(memory[table][level], lanes)
             else:
                 bound = load(memory[table], level * num_channels + index[-1], lanes)
-            T.buffer_store(
-                count, load(count, 0, lanes) + T.Select(bound <= value, one, none), _lanes(lanes)
-            )
-        return cast(load(count, 0, lanes), str(op.out.dtype), lanes)
+            put(count, get(count, lanes) + T.Select(bound <= value, one, none), lanes)
+        return cast(get(count, lanes), str(op.out.dtype), lanes)
 
     return (View(site.sig.outputs[0], at, min(x.lanes, 16)),)
-
-
-def _lanes(lanes: int) -> list[Expr]:
-    return [0 if lanes == 1 else T.ramp(0, 1, lanes)]
 
 
 @defines(q.Lookup)
@@ -229,9 +199,8 @@ def lookup(site: Site) -> tuple[View, ...]:
 def scaled_add(site: Site) -> tuple[View, ...]:
     """See the op."""
     a, b, op = site.view(0), site.view(1), site.op
-    dtype = "int32" if op.out.bits <= INT32_BITS else "int64"
     most = abs(op.scale_a) * reach(site.quant(0)) + abs(op.scale_b) * reach(site.quant(1))
-    wide = dtype if most < 1 << (INT32_BITS - 1) else "int64"
+    wide = "int32" if most < 1 << (INT32_BITS - 1) else "int64"
 
     def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
         left = centred(a, memory, index, lanes, wide) * constant(op.scale_a, wide, lanes)

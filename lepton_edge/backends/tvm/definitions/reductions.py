@@ -7,12 +7,13 @@ layers that take the time have kernels of their own (`contraction`, `depthwise`)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from tvm.script import tirx as T
 
-from lepton_edge.backends.tvm.definitions.codes import centred, reach
+from lepton_edge.backends.tvm.definitions.codes import INT32_BITS, centred, reach
 from lepton_edge.backends.tvm.definitions.moves import within
 from lepton_edge.backends.tvm.site import Site, defines
 from lepton_edge.backends.tvm.tir import (
@@ -22,8 +23,8 @@ from lepton_edge.backends.tvm.tir import (
     clamp,
     constant,
     get,
-    load,
     nest,
+    offset_of,
     put,
     register,
     spread,
@@ -61,6 +62,16 @@ def folded(
     return T.Bind(get(total, lanes))
 
 
+@contextmanager
+def inside_only(pads: Sequence[int], h: Expr, height: int, w: Expr, width: int) -> Iterator[None]:
+    """Write what is done at pixels of an image alone, where windows reach beyond it."""
+    if not any(pads):
+        yield
+        return
+    with T.If(T.And(T.And(h >= 0, h < height), T.And(w >= 0, w < width))), T.Then():
+        yield
+
+
 def _pooled(
     site: Site,
     start: float,
@@ -81,11 +92,7 @@ def _pooled(
         def step(total: Expr, kh: Expr, kw: Expr) -> None:
             h = oh * op.strides[0] + kh * op.dilations[0] - top
             w = ow * op.strides[1] + kw * op.dilations[1] - left
-            if not op.is_padded:
-                put(total, combine(get(total, lanes), value(memory, [n, h, w, c], lanes)), lanes)
-                return
-            inside = T.And(T.And(h >= 0, h < height), T.And(w >= 0, w < width))
-            with T.If(inside), T.Then():
+            with inside_only(op.pads, h, height, w, width):
                 own = [n, within(h, height), within(w, width), c]
                 put(total, combine(get(total, lanes), value(memory, own, lanes)), lanes)
 
@@ -105,14 +112,14 @@ def max_pool(site: Site) -> tuple[View, ...]:
 @defines(pool.SumPool)
 def sum_pool(site: Site) -> tuple[View, ...]:
     """See the op."""
-    x = site.view()
-    out = str(site.sig.outputs[0].elem.dtype)
+    x, elem = site.view(), site.sig.outputs[0].quant
+    wide, out = "int32" if elem.bits <= INT32_BITS else "int64", str(elem.dtype)
 
     def value(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
-        return centred(x, memory, index, lanes)
+        return centred(x, memory, index, lanes, wide)
 
     return _pooled(
-        site, 0, "int32", value, lambda a, b: a + b, lambda total, _, __, n: cast(total, out, n)
+        site, 0, wide, value, lambda a, b: a + b, lambda total, _, __, n: cast(total, out, n)
     )
 
 
@@ -125,7 +132,7 @@ def average_pool(site: Site) -> tuple[View, ...]:
     counts = np.full((height, width), op.kernel[0] * op.kernel[1], np.float32)
     if op.is_padded and not op.count_include_pad:
         ones = np.ones((1, *x.shape[1:3], 1))
-        counts = op._patches(ones, 0.0).sum(axis=(3, 4)).reshape(height, width)
+        counts = op.patches(ones, 0.0).sum(axis=(3, 4)).reshape(height, width)
     table = site.constants.add((1 / counts).astype(np.float32))
 
     def finish(total: Expr, memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
@@ -305,7 +312,7 @@ def _accumulator(site: Site, terms: int) -> str:
     if not isinstance(out, QuantType):
         return "float32"
     most = reach(site.quant(0)) * reach(site.quant(1)) * terms
-    return "int32" if most < 1 << 31 and out.bits <= 32 else "int64"
+    return "int32" if most < 1 << 31 and out.bits <= INT32_BITS else "int64"
 
 
 def _factor(site: Site, index: int, dtype: str) -> Callable[[Memory, Sequence[Expr], int], Expr]:
@@ -352,16 +359,15 @@ def dense(site: Site) -> tuple[View, ...]:
 
 @defines(Conv)
 def conv(site: Site) -> tuple[View, ...]:
-    """See the op; channels are in vectors only where each is a group of its own."""
+    """See the op: for what neither `contraction` nor `depthwise` takes."""
     op: Conv = site.op
     weights = _centred_weights(site)
     num_out, kh_size, kw_size, num_in = weights.shape
     dtype = _accumulator(site, weights[0].size)
-    table = site.constants.add(np.moveaxis(weights, 0, -1).astype(dtype))  # [KH,KW,C,O]
+    table = site.constants.add(weights.astype(dtype))
     x, bias = _factor(site, 0, dtype), _started(site, dtype)
     _, height, width, _ = site.sig.inputs[0].shape
     out, per_group = str(site.sig.outputs[0].elem.dtype), num_out // op.groups
-    is_depthwise = num_in == 1 and per_group == 1
 
     def at(memory: Memory, index: Sequence[Expr], lanes: int) -> Expr:
         n, oh, ow, o = index
@@ -369,29 +375,15 @@ def conv(site: Site) -> tuple[View, ...]:
         def step(total: Expr, kh: Expr, kw: Expr, c: Expr) -> None:
             h = oh * op.strides[0] + kh * op.dilations[0] - op.pads[0]
             w = ow * op.strides[1] + kw * op.dilations[1] - op.pads[1]
-            channel = o if is_depthwise else o // per_group * num_in + c
-            place = ((kh * kw_size + kw) * num_in + c) * num_out + o
+            place = offset_of([o, kh, kw, c], weights.shape)
+            with inside_only(op.pads, h, height, w, width):
+                own = [n, within(h, height), within(w, width), o // per_group * num_in + c]
+                put(total, get(total) + x(memory, own, 1) * memory[table][place])
 
-            def add(own: list[Expr]) -> None:
-                term = x(memory, own, lanes) * load(memory[table], place, lanes)
-                put(total, get(total, lanes) + term, lanes)
+        total = folded(0, dtype, 1, (kh_size, kw_size, num_in), step)
+        return cast(total + bias(memory, o), out)
 
-            if not any(op.pads):
-                add([n, h, w, channel])
-                return
-            inside = T.And(T.And(h >= 0, h < height), T.And(w >= 0, w < width))
-            with T.If(inside), T.Then():
-                add([n, within(h, height), within(w, width), channel])
-
-        total = folded(0, dtype, lanes, (kh_size, kw_size, num_in), step)
-        return cast(total + _vector_of(bias, memory, o, lanes), out, lanes)
-
-    lanes = min(site.view().lanes, LANES) if is_depthwise and len(site.arrays) < 3 else 1
-    return (View(site.sig.outputs[0], at, lanes),)
-
-
-def _vector_of(bias: Callable[[Memory, Expr], Expr], memory: Memory, row: Expr, lanes: int) -> Expr:
-    return spread(bias(memory, row), lanes)
+    return (View(site.sig.outputs[0], at),)
 
 
 @defines(MatMul)
