@@ -59,7 +59,7 @@ class Line:
         return self.ours_us / self.theirs_us
 
 
-class RandomInputs(CalibrationDataReader):  # type: ignore[misc]
+class RandomInputs(CalibrationDataReader):
     """Inputs that set the ranges of a network."""
 
     def __init__(self, path: Path, count: int = 8) -> None:

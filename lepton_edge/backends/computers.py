@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from lepton_edge.artifact.files import read_toml
 from lepton_edge.backends.boards import Host, list_boards, load_board
 from lepton_edge.data import data_dir
 from lepton_edge.errors import InternalError, UnknownNameError
@@ -64,7 +64,7 @@ def load_computer(name: str) -> Computer:
 
 
 def _read(path: Path) -> Computer:
-    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    values = read_toml(path)
     if values["name"] != path.stem:
         raise InternalError(f"the name in the file is {values['name']!r}", where=str(path))
     return Computer(values["name"], values["title"], Host(**values["host"]))

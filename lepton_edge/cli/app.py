@@ -189,7 +189,7 @@ def compile_command(
         ),
     ] = None,
     samples: Annotated[
-        int, typer.Option(callback=_positive, metavar="N", help="Samples to prove in C simulation.")
+        int, typer.Option(callback=_positive, metavar="N", help="Samples to prove it with.")
     ] = 32,
     no_csim: Annotated[bool, typer.Option("--no-csim", help="Do not run C simulation.")] = False,
     keep_stages: Annotated[
@@ -422,16 +422,16 @@ def boards(
     from lepton_edge.backends.computers import list_computers
     from lepton_edge.cli import render
 
-    computers = {computer.name: computer for computer in list_computers()}
+    found, computers = list_boards(), list_computers()
+    alone = {c.name: c for c in computers if c.name not in {board.name for board in found}}
     if name is None:
-        found = list_boards()
         document = {
             "boards": [asdict(board) for board in found],
-            "computers": [asdict(computer) for computer in computers.values()],
+            "computers": [asdict(computer) for computer in computers],
         }
-        out.show(document, render.devices(found, tuple(computers.values())))
-    elif name in computers and name not in {board.name for board in list_boards()}:
-        computer = computers[name]
+        out.show(document, render.devices(found, computers))
+    elif name in alone:
+        computer = alone[name]
         out.show({"computer": asdict(computer)}, render.computers_table([computer]))
     else:
         board = load_board(name)

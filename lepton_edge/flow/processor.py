@@ -100,6 +100,11 @@ def _refuse_options_of_designs(options: CompileOptions) -> None:
                 f"{option} is for hardware designs; the target is {options.target}",
                 hint=f"leave {option} out, or choose --target fpga",
             )
+    if not options.csim:
+        raise UserError(
+            f"--no-csim is for hardware designs; the target is {options.target}",
+            hint="leave --no-csim out, or choose --target fpga",
+        )
 
 
 def _machine(options: CompileOptions) -> Machine:
@@ -244,9 +249,18 @@ def session(root: Path, manifest: Manifest, threads: int = 1) -> Session | Emula
 
 
 def open_session(folder: Path, layout: Layout, threads: int = 1) -> Session | EmulatedSession:
-    """Return a program that ``write_code`` wrote, ready to run."""
+    """Return a program that ``write_code`` wrote, ready to run.
+
+    Raises:
+        UserError: an emulated program is to have several threads.
+    """
     if layout.arch == platform.machine():
         return Session(folder / LIBRARY, folder / WEIGHTS, layout, threads)
+    if threads != 1:
+        raise UserError(
+            f"a program for {layout.arch} has one thread here, where it is emulated",
+            hint="leave --threads out",
+        )
     emulator = cross.emulator(layout.arch)
     program = cross.build_program(folder, layout.arch)
     return EmulatedSession([*emulator, str(program)], layout)
@@ -261,8 +275,7 @@ def run_network(
     threads: int = 1,
 ) -> dict[str, Array]:
     """Compute the whole network at one level."""
-    network = load_graph(root / "graphs" / "network.npz")
-    checked = interpreter.checked_inputs(network, inputs)
+    network, checked = _network_and_inputs(root, inputs)
     if level == "reference":
         with progress.stage("interpret"):
             found = interpreter.run(network, checked)
@@ -270,6 +283,12 @@ def run_network(
         with progress.stage("run the network"):
             found = session(root, manifest, threads).run(checked, progress.advance)
     return {spec.name: found[spec.name] for spec in manifest.outputs}
+
+
+def _network_and_inputs(root: Path, inputs: Mapping[str, Array]) -> tuple[Graph, dict[str, Array]]:
+    """Return an artifact's network, and inputs as it takes them."""
+    network = load_graph(root / "graphs" / "network.npz")
+    return network, interpreter.checked_inputs(network, inputs)
 
 
 def verify_levels(
@@ -287,11 +306,13 @@ def verify_levels(
     if not levels:
         return Verified()
     frames = {k: v[:limit] for k, v in inputs.items()}
-    wanted = run_network(root, manifest, frames, "reference", progress)
+    network, checked = _network_and_inputs(root, frames)
+    with progress.stage("interpret"):
+        wanted = interpreter.run(network, checked)
     started = time.monotonic()
-    network = load_graph(root / "graphs" / "network.npz")
-    device = session(root, manifest)
-    found = device.run(interpreter.checked_inputs(network, frames), progress.advance)
+    with progress.stage("run the network"):
+        device = session(root, manifest)
+        found = device.run(checked, progress.advance)
     seconds = time.monotonic() - started
     differs = np.logical_or.reduce([_differs(found[v], w) for v, w in wanted.items()])
     row = VerificationRow(

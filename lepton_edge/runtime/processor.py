@@ -21,7 +21,8 @@ ALIGNMENT = 64
 """Bytes: kernels load whole vectors from where the plan says."""
 
 SLACK = 64
-"""Bytes behind the arena and the weights that kernels may read, never write."""
+"""Bytes behind the arena and the weights that kernels may read, never write: backends.tvm.arena's.
+The runtime imports no compiler."""
 
 
 @dataclass(frozen=True)

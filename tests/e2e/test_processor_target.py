@@ -73,6 +73,7 @@ def test_what_only_designs_have_is_refused(quantized: Path, call: Any, tmp_path:
     [
         ["--board", "pynq-z2"], ["--fps", "100"], ["--latency-us", "5"], ["--clock-mhz", "100"],
         ["--lut", "100"], ["--dsp", "3"], ["--bram", "3"], ["--folding", "f.toml"],
+        ["--no-csim"],
     ],
 )  # fmt: skip
 def test_options_of_designs_are_refused(
@@ -123,12 +124,9 @@ def test_arm_boards_compute_the_bits_of_the_reference(
     board: str, digits: Any, call: Any, tmp_path: Path
 ) -> None:
     from lepton_edge.backends.computers import load_computer
-    from lepton_edge.toolchain import cross
-    from tests.conftest import find_tool
+    from tests.processors import needs_emulator
 
-    for tool in cross.TOOLS[load_computer(board).host.arch][::2]:
-        if find_tool(tool) is None:
-            pytest.skip(f"needs {tool}")
+    needs_emulator(load_computer(board).host.arch)
     words = ["--target", "arm", "--board", board, "--quantize", "int8"]
     words += ["--calibration", digits.calibration, "-o", tmp_path / "d", "--json"]
     ended = call("compile", digits.model, *words)
@@ -142,6 +140,9 @@ def test_arm_boards_compute_the_bits_of_the_reference(
     }
     ended = call("run", tmp_path / "d", "--input", digits.inputs, "--output", tmp_path / "y.npy")
     assert ended.status == 0, ended.err
+    ended = call("run", tmp_path / "d", "--input", digits.inputs, "--threads", "2")
+    assert ended.status != 0
+    assert "has one thread here" in ended.error
 
 
 def test_an_arm_board_that_is_none_is_told(digits: Any, call: Any, tmp_path: Path) -> None:

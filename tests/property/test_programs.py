@@ -10,14 +10,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lepton_edge.backends.tvm.machine import Machine, arm32, arm64, host, x86
+from lepton_edge.backends.tvm.machine import Machine, host
 from lepton_edge.backends.tvm.program import lowered
 from lepton_edge.flow.processor import open_session, write_code
 from lepton_edge.ir import interpreter
 from lepton_edge.ir.graph import Graph
 from lepton_edge.passes.pipeline import lower, simplify
-from lepton_edge.toolchain import cross
-from tests.conftest import find_tool
+from tests.processors import machine
 from tests.strategies import frames, quantized_graphs
 
 pytestmark = pytest.mark.needs("g++")
@@ -25,14 +24,14 @@ pytestmark = pytest.mark.needs("g++")
 SEEDS = st.integers(0, 1 << 16)
 
 
-def check(graph: Graph, machine: Machine, seed: int) -> None:
+def check(graph: Graph, processor: Machine, seed: int) -> None:
     """Compare a network's program with the interpreter."""
     lowering = lower(simplify(graph))
     assume(not lowering.reasons)
     integers = lowering.graph
     data = interpreter.checked_inputs(integers, frames(integers, 3, seed))
     wanted = interpreter.run(integers, data)
-    program = lowered(integers, machine)
+    program = lowered(integers, processor)
     assert program.arena.num_bytes <= 1.1 * program.arena.bound
     with TemporaryDirectory() as folder:
         layout = write_code(Path(folder) / "code", program)
@@ -57,11 +56,4 @@ def test_a_program_for_this_computer_keeps_every_code(graph: Graph, seed: int) -
 def test_a_program_for_another_processor_keeps_every_code(
     name: str, graph: Graph, seed: int
 ) -> None:
-    if name.startswith("cortex"):
-        machine = arm32(name) if name == "cortex-a9" else arm64(name)
-        for tool in cross.TOOLS[machine.arch][::2]:
-            if find_tool(tool) is None:
-                pytest.skip(f"needs {tool}")
-    else:
-        machine = x86(name)
-    check(graph, machine, seed)
+    check(graph, machine(name), seed)

@@ -19,6 +19,9 @@ TRIES = 300
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
 
+SLACK = 64
+"""Bytes behind the arena and every other array that kernels may read, never write."""
+
 
 @dataclass(frozen=True)
 class Life:

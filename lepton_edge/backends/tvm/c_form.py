@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lepton_edge.backends.tvm.arena import SLACK
 from lepton_edge.backends.tvm.codegen import BARRIER, ENTRY
 from lepton_edge.backends.tvm.program import Program
-
-SLACK = 64
-"""Bytes behind the arena and the weights that kernels may read, never write."""
 
 THREADS = Path(__file__).with_name("threads.cpp")
 """The source of threads that share a network; a library for this computer has them."""

@@ -27,6 +27,7 @@ from lepton_edge.backends.tvm.tir import (
     store,
 )
 from lepton_edge.backends.tvm.views import Constants, Storage, View
+from lepton_edge.errors import InternalError
 from lepton_edge.ir.graph import Graph, Node
 from lepton_edge.ir.ops.linear import Conv
 from lepton_edge.ir.types import Float, QuantType, TensorType
@@ -59,16 +60,18 @@ def depthwise(
     graph: Graph, node: Node, source: Storage, output: Storage, x: Param, machine: Machine
 ) -> LayerLoops:
     """Return the loops of a layer. See contraction."""
-    return _Loops(graph, node, source, x, machine)
+    if not isinstance(node.op, Conv):
+        raise InternalError("this is no convolution", where=node.name)
+    return _Loops(graph, node, node.op, source, x, machine)
 
 
 class _Loops:
     """The loops of a layer."""
 
     def __init__(
-        self, graph: Graph, node: Node, source: Storage, x: Param, machine: Machine
+        self, graph: Graph, node: Node, op: Conv, source: Storage, x: Param, machine: Machine
     ) -> None:
-        self.op: Conv = node.op  # type: ignore[assignment]
+        self.op = op
         self.source, self.x, self.machine = source, x, machine
         self.shape = graph.types[node.output].shape
         elem, weights = source.type.elem, graph.constants[node.inputs[1]]

@@ -74,20 +74,21 @@ def loop_nest(
         outputs: where.
         params: all arrays of the kernel.
     """
+    axes = [_shared_axis(view) for view in views]
     is_shared = any(
-        storage.elements >= LEAST_SHARED and _shared_axis(view) is not None
-        for view, (_, storage) in zip(views, outputs, strict=True)
+        storage.elements >= LEAST_SHARED and axis is not None
+        for axis, (_, storage) in zip(axes, outputs, strict=True)
     )
 
     def emit(memory: Memory) -> None:
-        for view, (param, storage) in zip(views, outputs, strict=True):
+        for view, axis, (param, storage) in zip(views, axes, outputs, strict=True):
             emit_border(memory, memory[param], storage)
-            if is_shared and _shared_axis(view) is None:
+            if is_shared and axis is None:
                 with first_only(memory):
                     _emit_elements(memory, view, memory[param], storage, None)
             else:
-                axis = _shared_axis(view) if is_shared else None
-                _emit_elements(memory, view, memory[param], storage, axis)
+                shared_axis = axis if is_shared else None
+                _emit_elements(memory, view, memory[param], storage, shared_axis)
 
     return Kernel(name, tuple(params), emit, is_shared)
 

@@ -61,10 +61,6 @@ class Program:
     arena: Arena
 
 
-SLACK = 64
-"""Bytes behind the arena: kernels may read, never write, a little beyond a value's end."""
-
-
 def lowered(graph: Graph, machine: Machine) -> Program:
     """Return the program of a network on a processor."""
     ready = prepared(graph, machine)

@@ -18,15 +18,13 @@ from tvm.script import tirx as T
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder.tirx import prim_func
 
+from lepton_edge.backends.tvm.arena import SLACK
 from lepton_edge.backends.tvm.program import Call, Program
 from lepton_edge.backends.tvm.tir import PART, PARTS, Expr, Kernel, Param, load, store
 from lepton_edge.ir.types import Array, TensorType
 
 Var: TypeAlias = Any
 """A Relax variable."""
-
-SLACK = 64
-"""Bytes behind every array that kernels may read, never write."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from lepton_edge.backends.tvm import c_form
 from lepton_edge.backends.tvm.codegen import weights_of
-from lepton_edge.backends.tvm.machine import arm32, arm64
+from lepton_edge.backends.tvm.machine import Machine, arm32, arm64
 from lepton_edge.backends.tvm.program import Program, lowered
 from lepton_edge.ir.graph import GraphBuilder
 from lepton_edge.ir.ops import quantized as q
@@ -47,11 +47,13 @@ def test_names_do_not_end_comments() -> None:
 
 
 @pytest.mark.parametrize("machine", [arm64("cortex-a53"), arm32("cortex-a9")])
-def test_loops_are_text_that_people_can_read(machine: object, golden: Callable[..., None]) -> None:
+def test_loops_are_text_that_people_can_read(
+    machine: Machine, golden: Callable[[str, str], None]
+) -> None:
     b = GraphBuilder("tiny")
     codes = QuantType(8, True, (0.1,))
     x = b.input("x", TensorType((1, 8), codes))
     w = b.constant(np.arange(32).reshape(4, 8), codes)
-    made = lowered(b.finish([b.emit1(Dense(20), [x, w], name="dense")]), machine)  # type: ignore[arg-type]
+    made = lowered(b.finish([b.emit1(Dense(20), [x, w], name="dense")]), machine)
     text = made.calls[-1].kernel.function("dense").script()
     golden(f"tir/dense_{made.machine.name}.txt", text + "\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lepton_edge.backends.tvm.machine import Dot, Machine, arm32, arm64, host, x86
+from lepton_edge.backends.tvm.machine import Dot, arm32, arm64, host, x86
 from lepton_edge.backends.tvm.prepare import prepared
 from lepton_edge.backends.tvm.program import lowered
 from lepton_edge.ir import interpreter
@@ -20,9 +20,7 @@ from lepton_edge.ir.ops import quantized as q
 from lepton_edge.ir.ops import shape as sh
 from lepton_edge.ir.ops.linear import Conv, Dense
 from lepton_edge.ir.types import Float, QuantType, TensorType
-from lepton_edge.runtime.processor import processor_features
-from lepton_edge.toolchain import cross
-from tests.conftest import find_tool
+from tests.processors import machine
 from tests.unit.backends.tvm.conftest import Run, assert_same, needs_compiler
 
 pytestmark = needs_compiler
@@ -56,21 +54,6 @@ SHAPES = {
     "row": Shape((1, 30), 4, 70, kernel=(1, 5), pads=(0, 2, 0, 2)),
     "one output": Shape((4, 4), 8, 1),
 }
-
-
-def machine(name: str) -> Machine:
-    """Return a processor that this computer can stand in for, or emulate, or skip."""
-    if name in ARM:
-        found = arm32(name) if name == "cortex-a9" else arm64(name)
-        for tool in cross.TOOLS[found.arch][::2]:
-            if find_tool(tool) is None:
-                pytest.skip(f"needs {tool}")
-        return found
-    found = x86(name)
-    missing = set(found.features) - processor_features()
-    if missing:
-        pytest.skip(f"this computer lacks {', '.join(sorted(missing))}")
-    return found
 
 
 def weights_type(outputs: int, bits: int = 8) -> QuantType:
