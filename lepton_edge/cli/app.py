@@ -420,7 +420,7 @@ def boards(
     out = Output(is_json=json, is_quiet=quiet)
     from lepton_edge.backends.boards import list_boards, load_board
     from lepton_edge.backends.computers import list_computers
-    from lepton_edge.cli import render
+    from lepton_edge.cli import guide
 
     found, computers = list_boards(), list_computers()
     alone = {c.name: c for c in computers if c.name not in {board.name for board in found}}
@@ -429,13 +429,13 @@ def boards(
             "boards": [asdict(board) for board in found],
             "computers": [asdict(computer) for computer in computers],
         }
-        out.show(document, render.devices(found, computers))
+        out.show(document, guide.devices(found, computers))
     elif name in alone:
         computer = alone[name]
-        out.show({"computer": asdict(computer)}, render.computers_table([computer]))
+        out.show({"computer": asdict(computer)}, guide.computers_table([computer]))
     else:
         board = load_board(name)
-        out.show({"board": asdict(board)}, render.board_detail(board))
+        out.show({"board": asdict(board)}, guide.board_detail(board))
 
 
 @app.command(epilog=_EXAMPLES["doctor"])
@@ -445,14 +445,14 @@ def doctor(json: Json = False, quiet: Quiet = False) -> None:
     The exit status is 0 if designs can be compiled and proved here.
     """
     out = Output(is_json=json, is_quiet=quiet)
-    from lepton_edge.cli import render
+    from lepton_edge.cli import guide
     from lepton_edge.toolchain.find import PACKAGES, TOOLS, look_for
 
     with out.progress.stage("look for tools and packages"):
         found = [look_for(wanted) for wanted in (*PACKAGES, *TOOLS)]
     is_ok = all(item.is_usable for item in found if item.wanted.is_required)
     facts = (found, platform.python_version(), is_ok)
-    out.show(render.doctor_document(*facts), render.doctor_table(*facts))
+    out.show(guide.doctor_document(*facts), guide.doctor_table(*facts))
     if not is_ok:
         raise typer.Exit(ToolMissingError.exit_status)
 
@@ -468,16 +468,16 @@ def explain(
 ) -> None:
     """Say what an error code means, and its usual causes."""
     out = Output(is_json=json, is_quiet=quiet)
-    from lepton_edge.cli import causes, render
+    from lepton_edge.cli import causes, guide
 
     if code is None:
         known = {cls: causes.TYPICAL_CAUSES.get(cls.code, ()) for cls in causes.known_errors()}
-        document = {"errors": [render.explain_document(*item) for item in known.items()]}
-        out.show(document, render.errors_table(known))
+        document = {"errors": [guide.explain_document(*item) for item in known.items()]}
+        out.show(document, guide.errors_table(known))
     else:
         cls = causes.error_class(code)
         facts = (cls, causes.TYPICAL_CAUSES.get(cls.code, ()))
-        out.show(render.explain_document(*facts), render.explanation(*facts))
+        out.show(guide.explain_document(*facts), guide.explanation(*facts))
 
 
 def _known(kind: str, name: str, now: tuple[str, ...], later: tuple[str, ...]) -> None:

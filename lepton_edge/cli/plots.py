@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lepton_edge.artifact.arrays import check_place
 from lepton_edge.artifact.store import replace_file
-from lepton_edge.cli.render import RESOURCES
+from lepton_edge.cli.pieces import RESOURCES
 from lepton_edge.errors import ToolMissingError, UserError
 
 if TYPE_CHECKING:

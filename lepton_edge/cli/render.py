@@ -1,26 +1,30 @@
-"""What the commands print, as pure functions of what they found out."""
+"""What the commands that work on networks print, as pure functions of what they found out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from lepton_edge.artifact.report import Evidence, Metric, Report
 from lepton_edge.backends.boards import Board
-from lepton_edge.backends.computers import Computer
-from lepton_edge.errors import LeptonError
+from lepton_edge.cli.pieces import (
+    RESOURCES,
+    counted,
+    empty_table,
+    listing,
+    number,
+    shorten_middle,
+    stack,
+    unwrapped,
+)
 from lepton_edge.ir.types import Array
-from lepton_edge.toolchain.find import Found, Package
 
 if TYPE_CHECKING:
     from lepton_edge.flow import Exploration
@@ -30,62 +34,6 @@ NAME_WIDTH = 24
 
 NUM_SHOWN = 10
 """How many samples of an output a summary shows."""
-
-RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
-
-
-# Small pieces
-
-
-def shorten_middle(text: str, width: int) -> str:
-    """Return ``text``, with its middle replaced by an ellipsis where it is wider than ``width``."""
-    if len(text) <= width:
-        return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
-
-
-def number(value: float) -> str:
-    """Return a number to four digits, whole above a thousand, with commas."""
-    if value == int(value) or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return ``1 sample``, ``2 samples``."""
-    return f"{count:,} {noun if count == 1 else noun + 's'}"
-
-
-def _table(*columns: str, title: str = "", right: Iterable[str] = ()) -> Table:
-    table = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left")
-    return table
-
-
-def _stack(*views: RenderableType | None) -> Group:
-    """Put views below each other, with an empty line between."""
-    shown = [view for view in views if view is not None]
-    return Group(*(Padding(view, (0, 0, 1, 0)) for view in shown[:-1]), *shown[-1:])
-
-
-def _unwrapped(text: str) -> Text:
-    """Show a line as it is: what may hold a path must stay fit for copying."""
-    return Text(text, no_wrap=True, overflow="ignore")
-
-
-def _listing(title: str, lines: Sequence[str]) -> Text | None:
-    if not lines:
-        return None
-    return Text("\n").join([Text(title, style="bold"), *(Text(f"  {line}") for line in lines)])
 
 
 # compile, verify
@@ -101,15 +49,15 @@ def compiled(report: Report, root: Path | None, budget: Mapping[str, float] | No
     """
     place = f"on {report.board}" if report.board else f"for {report.target}"
     end = f"written to {root}" if root else "a plan only: nothing was written"
-    return _stack(
+    return stack(
         Text(f"{report.model} {place}"),
         layers_table(report),
         totals_table(report, budget),
         figures_table(report),
         verification_table(report) if root else None,
         fallbacks_list(report),
-        _listing("warnings", report.warnings),
-        _unwrapped(end),
+        listing("warnings", report.warnings),
+        unwrapped(end),
     )
 
 
@@ -140,7 +88,7 @@ def explored(found: Exploration, plot: Path | None) -> Group:
     shown = [n for n in RESOURCES if any(p.resources.as_dict()[n] for p in found.points)]
     numbers = ["frames/s", "cycles", "latency µs", *(RESOURCES[name] for name in shown)]
     title = "designs, from the fastest that fits to the smallest (estimated)"
-    table = _table(*numbers, "", title=title, right=numbers)
+    table = empty_table(*numbers, "", title=title, right=numbers)
     for point in found.points:
         amounts = point.resources.as_dict()
         table.add_row(
@@ -150,16 +98,16 @@ def explored(found: Exploration, plot: Path | None) -> Group:
             *(number(amounts[name]) for name in shown),
             "chosen" if point.is_chosen else "",
         )
-    return _stack(
+    return stack(
         Text(f"{found.model} on {found.board.name} at {found.clock_mhz:g} MHz"),
         table,
-        _unwrapped(f"drawn to {plot}" if plot else "nothing was written"),
+        unwrapped(f"drawn to {plot}" if plot else "nothing was written"),
     )
 
 
 def verified(report: Report) -> Group:
     """Show how far each level of a design agrees."""
-    return _stack(verification_table(report), _listing("warnings", report.warnings))
+    return stack(verification_table(report), listing("warnings", report.warnings))
 
 
 def layers_table(report: Report) -> Table | None:
@@ -172,7 +120,7 @@ def layers_table(report: Report) -> Table | None:
     has_regions = len({row.region for row in layers}) > 1
     numbers = ["cycles", *(RESOURCES[name] for name in shown)]
     columns = ["layer", *(["region"] if has_regions else []), "op", "folding", *numbers]
-    table = _table(
+    table = empty_table(
         *columns,
         title=" ".join(["layers", *(f"({kind})" for kind in sorted(kinds))]),
         right=numbers,
@@ -195,7 +143,7 @@ def totals_table(report: Report, budget: Mapping[str, float] | None) -> Table | 
     used = [metric for metric in report.metrics if metric.name in RESOURCES]
     if not used:
         return None
-    table = _table(
+    table = empty_table(
         "resource", "used", "board has", "share", "evidence", right=("used", "board has", "share")
     )
     for metric in used:
@@ -230,7 +178,7 @@ def figures_table(report: Report) -> Table | None:
     metrics = [metric for metric in report.metrics if metric.name not in RESOURCES]
     if not metrics:
         return None
-    table = _table("figure", "value", "unit", "evidence", "source", right=("value",))
+    table = empty_table("figure", "value", "unit", "evidence", "source", right=("value",))
     for metric in metrics:
         name, value = metric.name, number(metric.value)
         table.add_row(name, value, metric.unit, evidence(metric), metric.source)
@@ -241,7 +189,7 @@ def verification_table(report: Report) -> RenderableType | None:
     """List the levels compared, or say that none was."""
     if not report.verification:
         return Text("not verified yet: lepton-edge verify compares it with the reference")
-    table = _table(
+    table = empty_table(
         "level",
         "against",
         "samples",
@@ -266,7 +214,7 @@ def verification_table(report: Report) -> RenderableType | None:
 def fallbacks_list(report: Report) -> Text | None:
     """List the layers that the target does not run, and why."""
     lines = [f"{row.layer} ({row.op}): {row.reason}" for row in report.fallbacks]
-    return _listing("not on the target", lines)
+    return listing("not on the target", lines)
 
 
 # build
@@ -300,13 +248,13 @@ def built(report: Report, board: Board | None, folder: Path, files: Sequence[Pat
     evidence = Evidence.SYNTHESISED if files else Evidence.ESTIMATED
     lines = [f"written to {path}" for path in files]
     lines.append(f"logs and netlists are in {folder}")
-    return _stack(
+    return stack(
         synthesised_layers_table(report),
         synthesised_totals_table(report, board),
         synthesis_sources(report),
         _clock(report, evidence),
-        _listing("warnings", report.warnings),
-        Group(*map(_unwrapped, lines)),
+        listing("warnings", report.warnings),
+        Group(*map(unwrapped, lines)),
     )
 
 
@@ -328,7 +276,8 @@ def synthesised_layers_table(report: Report) -> Table | None:
     amounts = [row.synthesised for row in layers] + [row.resources for row in layers]
     shown = [name for name in RESOURCES if any(amount.get(name) for amount in amounts)]
     columns = [title for name in shown for title in (RESOURCES[name], "est.")]
-    table = _table("layer", "op", *columns, title="layers (synthesised, estimated)", right=columns)
+    title = "layers (synthesised, estimated)"
+    table = empty_table("layer", "op", *columns, title=title, right=columns)
     for row in layers:
         table.add_row(
             shorten_middle(row.name, NAME_WIDTH),
@@ -348,7 +297,7 @@ def synthesised_totals_table(report: Report, board: Board | None) -> Table | Non
     has = board.resources.as_dict() if board else {}
     is_whole = any(name.startswith(WHOLE) for name, _ in found)
     columns = ["estimated", "synthesised", *(["at once"] if is_whole else []), "device has"]
-    table = _table("resource", *columns, "share", right=(*columns, "share"))
+    table = empty_table("resource", *columns, "share", right=(*columns, "share"))
     for name, title in RESOURCES.items():
         used = found.get((name, Evidence.SYNTHESISED))
         if used is None:
@@ -367,7 +316,7 @@ def synthesised_totals_table(report: Report, board: Board | None) -> Table | Non
 def synthesis_sources(report: Report) -> Text | None:
     """List what the synthesised figures are from."""
     metrics = [metric for metric in report.metrics if metric.evidence is Evidence.SYNTHESISED]
-    return _listing("synthesised by", list(dict.fromkeys(metric.source for metric in metrics)))
+    return listing("synthesised by", list(dict.fromkeys(metric.source for metric in metrics)))
 
 
 # run
@@ -407,142 +356,4 @@ def ran(outputs: Mapping[str, Array], level: str, path: Path | None) -> Group:
             lines.append(f"  {kind}: {shown}{'  …' if len(array) > NUM_SHOWN else ''}")
     if path is not None:
         lines.append(f"written to {path}")
-    return Group(*map(_unwrapped, lines))
-
-
-# boards
-
-
-def boards_table(boards: Iterable[Board]) -> Table:
-    """List the boards with what each has."""
-    numbers = [*RESOURCES.values(), "clock"]
-    table = _table("name", "part", *numbers, "runtime", right=numbers)
-    for board in boards:
-        amounts = board.resources.as_dict()
-        table.add_row(
-            board.name,
-            board.part,
-            *(number(amounts[name]) for name in RESOURCES),
-            f"{board.clock_mhz:g} MHz",
-            board.runtime,
-        )
-    return table
-
-
-def computers_table(computers: Iterable[Computer]) -> Table:
-    """List the computers that programs can be compiled for."""
-    numbers = ["cores", "clock"]
-    columns = ("name", "title", "processor", "architecture", *numbers)
-    table = _table(*columns, right=numbers)
-    for computer in computers:
-        host = computer.host
-        clock = f"{host.clock_mhz:g} MHz"
-        cores = number(host.num_cores)
-        table.add_row(computer.name, computer.title, host.cpu, host.arch, cores, clock)
-    return table
-
-
-def devices(boards: Sequence[Board], computers: Sequence[Computer]) -> Group:
-    """List what there is to compile for."""
-    return _stack(
-        Text("boards with a fabric (--target fpga)", style="bold"),
-        boards_table(boards),
-        Text("computers (--target arm)", style="bold"),
-        computers_table(computers),
-    )
-
-
-def board_detail(board: Board) -> Group:
-    """Show all that is known of one board, with the source of each part."""
-    values = {item.name: getattr(board, item.name) for item in fields(board)}
-    sources = values.pop("source")
-    plain = {name: value for name, value in values.items() if not is_dataclass(value)}
-    views = [_values_table("board", plain)]
-    for name, value in values.items():
-        if is_dataclass(value):
-            views.append(
-                _values_table(name, {f.name: getattr(value, f.name) for f in fields(value)})
-            )
-    return _stack(*views, _values_table("sources", sources))
-
-
-def _values_table(title: str, values: Mapping[str, Any]) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), title=title)
-    table.title_justify, table.title_style = "left", "bold"
-    for name, value in values.items():
-        is_number = isinstance(value, int | float)
-        if isinstance(value, dict):
-            value = tuple(f"{key}={item}" for key, item in value.items())
-        text = " ".join(value) if isinstance(value, tuple) else str(value)
-        table.add_row(f"  {name}", number(value) if is_number else text or "-")
-    return table
-
-
-# doctor, explain
-
-
-def doctor_document(found: Iterable[Found], python: str, is_ok: bool) -> dict[str, Any]:
-    """Return what a machine has, as plain JSON values."""
-    rows = [
-        {
-            "name": item.wanted.name,
-            "kind": "package" if isinstance(item.wanted, Package) else "tool",
-            "usable": item.is_usable,
-            "required": item.wanted.is_required,
-            "version": item.version,
-            "path": item.path,
-            "problem": item.problem,
-            "purpose": item.wanted.purpose,
-            "install": item.wanted.install,
-        }
-        for item in found
-    ]
-    return {"ok": is_ok, "python": python, "found": rows}
-
-
-def doctor_table(found: Sequence[Found], python: str, is_ok: bool) -> Group:
-    """Show what a machine has, and how to get the rest."""
-    table = _table("", "name", "version", "for", "where")
-    table.add_row("ok", "Python", python, "runs it all", "")
-    for item in found:
-        mark = "ok" if item.is_usable else "NEEDED" if item.wanted.is_required else "-"
-        where = shorten_middle(item.path, 30) if item.is_usable else item.problem
-        table.add_row(mark, item.wanted.name, item.version or "-", item.wanted.purpose, where)
-    missing = [f"{item.wanted.name}: {item.wanted.install}" for item in found if not item.is_usable]
-    end = "ready to compile and prove designs"
-    if not is_ok:
-        end = "not ready: what is marked NEEDED is missing"
-    return _stack(table, _listing("to install what is missing", missing), Text(end))
-
-
-def explain_document(cls: type[LeptonError], causes: Sequence[str]) -> dict[str, Any]:
-    """Return what is known of an error, as plain JSON values."""
-    return {
-        "code": cls.code,
-        "name": cls.__name__,
-        "exit_status": cls.exit_status,
-        "meaning": meaning(cls),
-        "causes": list(causes),
-    }
-
-
-def meaning(cls: type[LeptonError]) -> str:
-    """Return the first paragraph of the class's docstring, on one line."""
-    return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
-
-
-def explanation(cls: type[LeptonError], causes: Sequence[str]) -> Group:
-    """Show what an error means, and what usually lies behind it."""
-    return _stack(
-        Text(f"{cls.code}: {cls.__name__}, exit status {cls.exit_status}", style="bold"),
-        Text(meaning(cls)),
-        _listing("typical causes", causes),
-    )
-
-
-def errors_table(classes: Iterable[type[LeptonError]]) -> Table:
-    """List every error code."""
-    table = _table("code", "exit status", "meaning", right=("exit status",))
-    for cls in classes:
-        table.add_row(cls.code, str(cls.exit_status), meaning(cls))
-    return table
+    return Group(*map(unwrapped, lines))

@@ -18,7 +18,7 @@ from lepton_edge.artifact.report import (
     VerificationRow,
 )
 from lepton_edge.backends.boards import load_board
-from lepton_edge.cli import causes, render
+from lepton_edge.cli import causes, guide, pieces, render
 from lepton_edge.cli.output import PIPED_WIDTH, render_text
 from lepton_edge.toolchain.find import PACKAGES, TOOLS, Found
 
@@ -111,7 +111,7 @@ def test_verification(golden: Callable[[str, str], None]) -> None:
     [("conv", 8, "conv"), ("abcdefghij", 7, "abc…hij"), ("abcdefghij", 6, "abc…ij")],
 )
 def test_long_names_are_shortened_in_the_middle(name: str, width: int, short: str) -> None:
-    assert render.shorten_middle(name, width) == short
+    assert pieces.shorten_middle(name, width) == short
     assert len(short) <= width
 
 
@@ -120,7 +120,7 @@ def test_long_names_are_shortened_in_the_middle(name: str, width: int, short: st
     [(0, "0"), (12.5, "12.5"), (86_805.6, "86,806"), (0.0123449, "0.01234"), (1e6, "1,000,000")],
 )
 def test_numbers(value: float, shown: str) -> None:
-    assert render.number(value) == shown
+    assert pieces.number(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -156,20 +156,20 @@ def test_a_run_as_json() -> None:
 
 
 def test_one_board(golden: Callable[[str, str], None]) -> None:
-    golden("messages/board.txt", text(render.board_detail(load_board("pynq-z2"))))
+    golden("messages/board.txt", text(guide.board_detail(load_board("pynq-z2"))))
 
 
 def test_a_doctor_who_misses_something(golden: Callable[[str, str], None]) -> None:
     found = [Found(wanted, version="1.2.3") for wanted in PACKAGES]
     found += [Found(tool, problem="not found") for tool in TOOLS]
 
-    golden("messages/doctor.txt", text(render.doctor_table(found, "3.11.2", False)))
+    golden("messages/doctor.txt", text(guide.doctor_table(found, "3.11.2", False)))
 
 
 def test_an_explanation(golden: Callable[[str, str], None]) -> None:
     cls = causes.error_class("does-not-fit")
 
-    golden("messages/explain.txt", text(render.explanation(cls, causes.TYPICAL_CAUSES[cls.code])))
+    golden("messages/explain.txt", text(guide.explanation(cls, causes.TYPICAL_CAUSES[cls.code])))
 
 
 def test_columns_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
